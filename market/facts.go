@@ -108,3 +108,19 @@ type Imbalance struct {
 	Side           Side
 	Variation      byte // venue code of the price variation; '~' if unused
 }
+
+// Facts collects the cold facts of one message. A decoder appends to it; its owner resets it.
+type Facts struct {
+	Statuses    []Status
+	Definitions []Definition
+	Statistics  []Statistic
+	Imbalances  []Imbalance
+}
+
+// Reset empties f and keeps its memory.
+func (f *Facts) Reset() {
+	f.Statuses = f.Statuses[:0]
+	f.Definitions = f.Definitions[:0]
+	f.Statistics = f.Statistics[:0]
+	f.Imbalances = f.Imbalances[:0]
+}
