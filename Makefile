@@ -1,0 +1,67 @@
+# Tidegate: every target sets up what it needs and says what is missing.
+#
+#   make demo    the main job, nothing to configure
+#   make test    everything: vet, linters, tests, tests with the race detector
+#   make help    the rest
+
+GO        ?= go
+OUT       ?= out
+# How long each fuzz target runs under `make fuzz`.
+FUZZTIME  ?= 60s
+# Messages in the generated benchmark day, and runs of each benchmark.
+MESSAGES  ?= 30000000
+RUNS      ?= 5
+
+# Linters are pinned and run from the module cache; they are no dependency of the module.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+
+.PHONY: help demo build test setup lint unit race check bench fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## make an A/B capture pair with losses, replay it, show arbitration and books
+	@$(GO) run ./cmd/tidegate demo --dir $(OUT)/demo
+
+build: setup ## build bin/tidegate
+	$(GO) build -trimpath -o bin/tidegate ./cmd/tidegate
+
+test: setup lint unit race ## run everything the project is checked with
+
+setup: ## install what is missing (needs root for a C compiler)
+	@command -v $(GO) >/dev/null || { echo "Tidegate needs Go 1.26 or later: install it and put it on PATH" >&2; exit 1; }
+	@command -v gcc >/dev/null || command -v clang >/dev/null || { \
+	  echo "installing a C compiler for the race detector"; \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq gcc libc6-dev; \
+	  else echo "not root: install gcc and run again" >&2; exit 1; fi; }
+
+lint: ## format, vet and staticcheck
+	@unformatted=$$($(GO) run $(GOFUMPT) -l .); [ -z "$$unformatted" ] || { \
+	  echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+unit: ## tests
+	$(GO) test ./...
+
+race: ## tests with the race detector
+	$(GO) test -race ./...
+
+check: test ## before sending a change: everything, and a short fuzz of every decoder
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+
+bench: build ## the benchmarks README quotes
+	./bin/tidegate bench decode --messages $(MESSAGES) --runs $(RUNS)
+	./bin/tidegate bench book --messages $(MESSAGES) --runs $(RUNS)
+
+fuzz: setup ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; \
+	    $(GO) test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+	  done; \
+	done
+
+clean: ## remove what was built and made
+	rm -rf bin $(OUT)
