@@ -1,0 +1,168 @@
+package venue
+
+import (
+	"fmt"
+
+	"tidegate/codec/itch50"
+	"tidegate/codec/moldudp64"
+	"tidegate/market"
+)
+
+// A SenderConfig says how messages become packets.
+type SenderConfig struct {
+	Session     string       // MoldUDP64 session, at most 10 characters
+	PayloadMax  int          // bytes of a packet, its header included
+	MessagesMax int          // messages of a packet
+	Linger      market.Nanos // how long a message may wait for others to share its packet
+	Heartbeat   market.Nanos // silence after which a heartbeat is sent
+}
+
+// DefaultSenderConfig returns packets that fit any Ethernet path, and a heartbeat a second.
+func DefaultSenderConfig() SenderConfig {
+	return SenderConfig{
+		Session:     "TIDE000001",
+		PayloadMax:  1400,
+		MessagesMax: 20,
+		Linger:      50 * market.Microsecond,
+		Heartbeat:   market.Second,
+	}
+}
+
+// Validate reports the first thing that is wrong, and what is expected instead.
+func (c SenderConfig) Validate() error {
+	if _, err := moldudp64.ParseSession(c.Session); err != nil {
+		return err
+	}
+	// A packet must hold the longest message, with its two bytes of length.
+	if shortest := moldudp64.HeaderLen + 2 + itch50.LengthMax; c.PayloadMax < shortest || c.PayloadMax > 65_507 {
+		return fmt.Errorf("payload max %d bytes: want %d to 65507, the most that UDP carries", c.PayloadMax, shortest)
+	}
+	if c.MessagesMax < 1 || c.MessagesMax > moldudp64.CountMax {
+		return fmt.Errorf("messages max %d: want 1 to %d", c.MessagesMax, moldudp64.CountMax)
+	}
+	if c.Linger < 0 || c.Linger > market.Second {
+		return fmt.Errorf("linger %d ns: want 0 to 1 s", c.Linger)
+	}
+	if c.Heartbeat < market.Millisecond || c.Heartbeat > market.Minute {
+		return fmt.Errorf("heartbeat %d ns: want 1 ms to 1 min", c.Heartbeat)
+	}
+	return nil
+}
+
+// A Packet is a MoldUDP64 packet and the time at which the venue sends it.
+type Packet struct {
+	Time    market.Nanos
+	Payload []byte
+}
+
+// A Sender packs the messages of an exchange into packets: as many as fit, none held back for longer
+// than the Linger. It sends heartbeats in silence, and says three times that the session has ended.
+type Sender struct {
+	x        *Exchange
+	cfg      SenderConfig
+	session  moldudp64.Session
+	builder  moldudp64.Builder
+	first    market.Nanos // time of the first message in the builder
+	last     market.Nanos // time of the last
+	lastSent market.Nanos // time of the last packet
+	next     uint64       // sequence number of the next message
+	ts       market.Nanos // time of step
+	step     [][]byte     // messages of the exchange that are not packed yet
+	silent   []byte       // a packet without messages
+	endings  int          // end-of-session packets sent
+	Sent     PacketCounts
+}
+
+// PacketCounts counts packets by kind.
+type PacketCounts struct {
+	Data         uint64 `json:"data"`
+	Heartbeats   uint64 `json:"heartbeats"`
+	EndOfSession uint64 `json:"end_of_session"`
+}
+
+// endingsMax is how often the end of session is sent, so that a line may lose some.
+const endingsMax = 3
+
+// NewSender returns a sender of what the exchange publishes from now on. The exchange steps only when
+// the sender needs it; nobody else may step it.
+func NewSender(x *Exchange, cfg SenderConfig) (*Sender, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("venue: sender: %w", err)
+	}
+	session, err := moldudp64.ParseSession(cfg.Session)
+	if err != nil {
+		return nil, fmt.Errorf("venue: sender: %w", err)
+	}
+	s := &Sender{x: x, cfg: cfg, session: session, next: 1}
+	s.builder.Reset(session, s.next, cfg.PayloadMax)
+	s.pull()
+	s.lastSent = s.ts // the first heartbeat comes after a silence, not at once
+	return s, nil
+}
+
+// Next returns the next packet, or false after the last. Times never go back. The payload is valid
+// until the next call.
+func (s *Sender) Next() (Packet, bool) {
+	s.restart()
+	for len(s.step) > 0 {
+		waiting := s.builder.Count() > 0
+		if waiting && s.ts-s.first > s.cfg.Linger {
+			return s.data(), true
+		}
+		if !waiting {
+			if due := s.lastSent + s.cfg.Heartbeat; s.ts >= due {
+				return s.heartbeat(due), true
+			}
+			s.first = s.ts
+		}
+		if s.builder.Count() == s.cfg.MessagesMax || !s.builder.Append(s.step[0]) {
+			return s.data(), true
+		}
+		s.last = s.ts
+		s.step = s.step[1:]
+		if len(s.step) == 0 {
+			s.pull()
+		}
+	}
+	if s.builder.Count() > 0 {
+		return s.data(), true
+	}
+	return s.end()
+}
+
+// pull takes the exchange's next step.
+func (s *Sender) pull() { s.ts, s.step = s.x.Step() }
+
+// data sends the packet in the builder. Its time is that of its last message.
+func (s *Sender) data() Packet {
+	s.Sent.Data++
+	s.lastSent = s.last
+	return Packet{Time: s.last, Payload: s.builder.Bytes()}
+}
+
+// restart begins a new packet if the present one was sent.
+func (s *Sender) restart() {
+	if n := s.builder.Count(); n > 0 {
+		s.next += uint64(n)
+		s.builder.Reset(s.session, s.next, s.cfg.PayloadMax)
+	}
+}
+
+func (s *Sender) heartbeat(at market.Nanos) Packet {
+	s.Sent.Heartbeats++
+	s.lastSent = at
+	s.silent = moldudp64.AppendHeartbeat(s.silent[:0], s.session, s.next)
+	return Packet{Time: at, Payload: s.silent}
+}
+
+// end says that the session is over, at heartbeat intervals.
+func (s *Sender) end() (Packet, bool) {
+	if s.endings == endingsMax {
+		return Packet{}, false
+	}
+	s.endings++
+	s.Sent.EndOfSession++
+	s.lastSent += s.cfg.Heartbeat
+	s.silent = moldudp64.AppendEndOfSession(s.silent[:0], s.session, s.next)
+	return Packet{Time: s.lastSent, Payload: s.silent}, true
+}
