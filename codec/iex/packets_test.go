@@ -44,7 +44,8 @@ func TestRecordedPackets(t *testing.T) {
 			}
 			got := framing{
 				fmt.Sprintf("%#04x", seg.Protocol), seg.Channel, seg.Session, seg.Seq, seg.StreamOffset,
-				seg.Count, text(seg.SendTime), []string{},
+				seg.Count, text(seg.SendTime),
+				[]string{},
 			}
 			var decoder any = tops
 			if seg.Protocol == iextp.DEEP10 {
