@@ -1,0 +1,122 @@
+package book
+
+import (
+	"iter"
+	"slices"
+
+	"tidegate/market"
+)
+
+func (b *ByOrder) bestLevel(s *side) Level {
+	if s.best == 0 {
+		return noLevel
+	}
+	return b.levels.at(s.best).view()
+}
+
+func (l *level) view() Level {
+	return Level{Price: market.Price(l.price), Size: market.Size(l.size), Orders: l.orders}
+}
+
+// BBO returns the best bid and offer of an instrument, EmptyBBO if it has no book.
+func (b *ByOrder) BBO(id market.InstrumentID) BBO {
+	i := b.instruments.find(id)
+	if i == 0 {
+		return EmptyBBO
+	}
+	bk := &b.books[i]
+	return BBO{Bid: b.bestLevel(&bk.side[0]), Ask: b.bestLevel(&bk.side[1])}
+}
+
+// Levels appends the levels of a side to dst, best first, until there are no more or dst is full
+// (its length is its capacity), and returns the longer dst.
+func (b *ByOrder) Levels(id market.InstrumentID, side market.Side, dst []Level) []Level {
+	i := b.instruments.find(id)
+	if i == 0 || len(dst) == cap(dst) {
+		return dst
+	}
+	b.eachLevel(&b.books[i], uint32(side.Index()), func(_ uint32, l *level) bool {
+		dst = append(dst, l.view())
+		return len(dst) < cap(dst)
+	})
+	return dst
+}
+
+// An Order is one live order.
+type Order struct {
+	ID    uint64
+	Price market.Price
+	Size  market.Size
+	Side  market.Side
+}
+
+// Orders yields the orders of a side in priority order: best level first, and in queue order
+// within a level. The books must not be changed meanwhile.
+func (b *ByOrder) Orders(id market.InstrumentID, side market.Side) iter.Seq[Order] {
+	return func(yield func(Order) bool) {
+		i := b.instruments.find(id)
+		if i == 0 {
+			return
+		}
+		b.eachLevel(&b.books[i], uint32(side.Index()), func(_ uint32, l *level) bool {
+			for n := l.head; n != 0; {
+				o := b.orders.at(n)
+				if !yield(Order{ID: o.id, Price: market.Price(l.price), Size: market.Size(o.size), Side: side}) {
+					return false
+				}
+				n = o.next
+			}
+			return true
+		})
+	}
+}
+
+// Len returns the number of live orders of all books.
+func (b *ByOrder) Len() int { return int(b.orders.live) }
+
+// Hash returns the state hash of an instrument's book (see Hasher). A book that is empty and one
+// that does not exist have the same hash.
+func (b *ByOrder) Hash(id market.InstrumentID) uint64 {
+	return b.hash(b.instruments.find(id))
+}
+
+func (b *ByOrder) hash(bookIndex uint32) uint64 {
+	var h Hasher
+	for sideIndex, side := range sides {
+		h.Side(side)
+		if bookIndex == 0 {
+			continue
+		}
+		b.eachLevel(&b.books[bookIndex], uint32(sideIndex), func(_ uint32, l *level) bool {
+			h.Level(l.view())
+			for n := l.head; n != 0; {
+				o := b.orders.at(n)
+				h.Order(o.id, market.Size(o.size))
+				n = o.next
+			}
+			return true
+		})
+	}
+	return h.Sum()
+}
+
+// HashAll returns the state hash of all books together.
+func (b *ByOrder) HashAll() uint64 {
+	live := make([]uint32, 0, len(b.books))
+	for i := 1; i < len(b.books); i++ {
+		if bk := &b.books[i]; bk.side[0].best != 0 || bk.side[1].best != 0 {
+			live = append(live, uint32(i))
+		}
+	}
+	slices.SortFunc(live, func(i, j uint32) int {
+		if b.books[i].id < b.books[j].id {
+			return -1
+		}
+		return 1
+	})
+	var h Hasher
+	for _, i := range live {
+		h.Book(b.books[i].id, b.hash(i))
+	}
+	return h.Sum()
+}
