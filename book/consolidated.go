@@ -50,7 +50,6 @@ type Consolidated struct {
 	used        int                  // instruments from here on were never touched
 	excluded    []market.PublisherID // everywhere
 	refused     uint64
-	scratch     []Level // of Depth
 }
 
 // consolidatedInstrument is one instrument. Publishers sit in slots 0 to n-1, in the order in
