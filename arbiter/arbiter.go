@@ -1,0 +1,486 @@
+// Package arbiter merges the lines of one channel into one stream, message by message.
+//
+// A venue sends every packet of a channel on two or more lines. Each line loses, delays, repeats and
+// reorders packets on its own. An Arbiter takes the packets of all lines as they come and calls its
+// Handler with every message once, in order of sequence:
+//
+//	a, err := arbiter.New(arbiter.DefaultConfig(), handler)
+//	...
+//	verdict := a.OnPacket(&packet) // as packets come
+//	a.OnTick(now)                  // every millisecond or so
+//	a.Flush(now)                   // when the input ends
+//
+// It is a pure state machine: packets and time come in as arguments. It does no I/O, starts no
+// goroutine, reads no clock, and allocates nothing after New, so the live gateway, replay and
+// simulation drive it the same way and get the same stream. It knows framing facts only: sessions,
+// sequences, counts and times, and no protocol.
+//
+// # Messages
+//
+// The first arrival of a message wins. A packet that was published already is a Duplicate. Of a packet
+// that was published in part, as happens where lines pack messages differently, the rest is published.
+// A packet with messages missing before it is held in a window of fixed size, and a gap is open.
+//
+// # Gaps
+//
+// A gap is a missing range of sequences, revealed by a packet or heartbeat beyond it. Any line may
+// fill it, in parts and in any order; what is left of it keeps the time at which it was seen. When the
+// lowest missing range has been waited for until its deadline it is announced with OnGap, and the
+// stream goes on behind it. Ranges that were revealed later have later deadlines of their own. A gap
+// is announced early if the memory for what comes after it runs out. A message that comes after its
+// gap was announced is Late.
+//
+// # Epochs
+//
+// An epoch is a run of sequences from one start of the publisher. Sequences of different epochs have
+// nothing to do with each other, and books are void in between: OnEpoch says so. DESIGN.md explains
+// how a restart under the same session is told from a delayed duplicate. In short: each line has its
+// own epoch, and enters the next one when it falls back while send times go on, or, where the framing
+// has no send times, when it falls back a long way and its next packet continues from there. The
+// channel is in the newest epoch that any line has reached. Packets of older ones are dropped as
+// OldEpoch.
+//
+// # Accounting
+//
+// Every message of a channel is published once or lies in an announced gap, and every packet that came
+// in is published or dropped with a counted reason: see Ledger.
+package arbiter
+
+import (
+	"errors"
+	"fmt"
+
+	"tidegate/market"
+)
+
+// A Handler takes the merged stream. It must not call methods of the Arbiter.
+type Handler interface {
+	// OnMessages publishes the messages [skip:Count) of p. They are fresh and next in order. p and
+	// p.Messages are valid only during the call; p.Line and p.TsRecv are those of the arrival.
+	OnMessages(p *Packet, skip uint32)
+	// OnGap announces that the range of g is lost. The stream goes on at g.To.
+	OnGap(g Gap)
+	// OnEpoch says that a new run of sequences begins, at the start too. Books are void.
+	OnEpoch(e Epoch)
+	// OnEnd says that the session is over, and that everything before sequence next was published or
+	// announced. It can be followed by another session, or taken back by more messages of the same.
+	OnEnd(session Session, next uint64)
+}
+
+// Arbiter merges the lines of one channel. It is owned by the channel's ingest loop: only that loop may
+// call its methods.
+type Arbiter struct {
+	// What the common path needs comes first.
+
+	next    uint64 // sequence to publish next
+	high    uint64 // sequence after the last one known to exist; next < high means that a gap is open
+	highAt  market.Nanos
+	session Session
+	inStep  bool // nothing is missing, held or ending: the common path may be taken
+	handler Handler
+
+	lines  [LinesMax]line
+	marks  marks
+	window window
+	gaps   gapList
+	lost   announcedList
+	cfg    Config
+	ledger Ledger // all but the lines
+
+	epoch     Epoch
+	epochSend market.Nanos // send time of the packet that began the epoch; UndefTime if it had none
+	epochEnd  uint64       // sequence after that packet
+	closed    uint64       // sequences by which epochs before this one advanced
+
+	previous    Session // the session before this one
+	hasPrevious bool
+	ending      bool // an End was received, and nothing beyond it
+	ended       bool // OnEnd was called for it
+	endSeq      uint64
+}
+
+// line is what the arbiter knows of one line.
+type line struct {
+	high     uint64 // the line's own high-water mark, in its own epoch; 0 if it delivered nothing in it
+	sendMax  market.Nanos
+	lastRecv market.Nanos
+	epoch    uint32 // 0: nothing seen in this session
+	inStep   bool   // in the channel's epoch, and no suspect held: the common path may be taken
+	tally    LineLedger
+
+	passedAt   market.Nanos // see Arbiter.mark
+	passedHigh uint64
+	suspect    suspect
+}
+
+// sendStepMax bounds the step between send times on the common path; a longer one is looked at.
+const sendStepMax = uint64(market.Minute)
+
+// New returns an Arbiter that waits for its first packet. All memory is taken here.
+func New(cfg Config, h Handler) (*Arbiter, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("arbiter: configuration: %w", err)
+	}
+	if h == nil {
+		return nil, errors.New("arbiter: configuration: no handler")
+	}
+	a := &Arbiter{
+		handler: h,
+		cfg:     cfg,
+		window:  newWindow(cfg.WindowPacketsMax, cfg.PacketBytesMax),
+		// Between two held packets, and before the first, there is at most one range per packet or
+		// heartbeat that revealed one. Heartbeats can run the list out; that is handled as a full window.
+		gaps: newGapList(cfg.WindowPacketsMax + 1),
+	}
+	for i := range a.lines {
+		l := &a.lines[i]
+		l.sendMax, l.lastRecv, l.passedAt = market.UndefTime, market.UndefTime, market.UndefTime
+		l.suspect.memory = make([]byte, cfg.PacketBytesMax)
+	}
+	a.marks.reset()
+	return a, nil
+}
+
+// OnPacket takes one packet of one line, calls the Handler with whatever can be published now, and
+// says what became of the packet. p.Line must be one of LinesMax lines. p is not kept.
+func (a *Arbiter) OnPacket(p *Packet) Verdict {
+	l := &a.lines[p.Line]
+	l.tally.Received.add(p)
+	end := p.end()
+	if p.Seq == a.next && end > p.Seq && a.inStep && l.inStep && p.Kind == Data && p.Session == a.session &&
+		p.Seq >= l.high && uint64(p.TsSend-l.sendMax) <= sendStepMax {
+		l.high, l.sendMax, l.lastRecv = end, p.TsSend, p.TsRecv
+		a.next, a.high, a.highAt = end, end, p.TsRecv
+		l.tally.Published.add(p)
+		if p.TsRecv >= a.marks.due {
+			a.mark(p.Seq, p.TsRecv)
+		}
+		a.handler.OnMessages(p, 0)
+		return Fresh
+	}
+	return a.onOther(p, l) // everything that is not the next packet in order
+}
+
+// OnMalformed counts a packet of bytes length whose framing could not be read.
+func (a *Arbiter) OnMalformed(id LineID, bytes int) {
+	l := &a.lines[id]
+	l.tally.Received.Packets++
+	l.tally.Malformed++
+	l.tally.MalformedBytes += uint64(bytes)
+}
+
+// OnTick announces the gaps whose deadline has passed.
+func (a *Arbiter) OnTick(now market.Nanos) {
+	if a.next == a.high {
+		return
+	}
+	for len(a.gaps.open) > 0 && now-a.gaps.open[0].seen >= a.cfg.GapDeadline {
+		a.giveUp(a.gaps.open[0].to, GapDeadline)
+		a.drain()
+	}
+	a.settle()
+}
+
+// Flush ends the input: it announces every open gap, publishes everything held, and drops packets that
+// nothing confirmed. More packets may follow.
+func (a *Arbiter) Flush() {
+	a.giveUpAll(GapFlush)
+	for i := range a.lines {
+		a.refute(&a.lines[i])
+	}
+	a.settle()
+}
+
+// Epoch returns the current epoch. Its Number is 0 before the first packet.
+func (a *Arbiter) Epoch() Epoch { return a.epoch }
+
+// Next returns the sequence that would be published next.
+func (a *Arbiter) Next() uint64 { return a.next }
+
+// Gaps appends the open gaps to dst, lowest first, and returns it. Whoever requests retransmission
+// asks for these ranges and hands the answer in as line R. An answer to a question from an earlier
+// epoch must not be handed in: nothing in it tells.
+func (a *Arbiter) Gaps(dst []Gap) []Gap {
+	for _, s := range a.gaps.open {
+		dst = append(dst, Gap{From: s.from, To: s.to, Seen: s.seen, Epoch: a.epoch.Number, Line: s.line})
+	}
+	return dst
+}
+
+// Ledger returns the accounts as of now.
+func (a *Arbiter) Ledger() Ledger {
+	ledger := a.ledger
+	for i := range a.lines {
+		ledger.Lines[i] = a.lines[i].tally
+	}
+	ledger.Advanced = a.closed + a.next - a.epoch.From
+	for _, s := range a.gaps.open {
+		ledger.GapsOpen.add(s.to - s.from)
+	}
+	return ledger
+}
+
+// onOther takes every packet that is not simply the next in order.
+//
+//go:noinline
+func (a *Arbiter) onOther(p *Packet, l *line) Verdict {
+	v := a.judge(p, l)
+	l.inStep = l.epoch == a.epoch.Number && !l.suspect.held && p.Line != LineR
+	a.settle()
+	return v
+}
+
+// judge finds out where a packet belongs, and hands it to accept if that is the current epoch.
+func (a *Arbiter) judge(p *Packet, l *line) Verdict {
+	if p.Seq == 0 || p.end() < p.Seq || p.Kind > End || p.Kind != Data && p.Count != 0 {
+		l.tally.Unsequenced.add(p)
+		return Unsequenced
+	}
+	if p.Line == LineR {
+		return a.onRecovery(p, l)
+	}
+	send := sendTime(p)
+	if p.Session != a.session || a.epoch.Number == 0 {
+		return a.onOtherSession(p, l, send)
+	}
+	l.lastRecv = p.TsRecv
+	if l.suspect.held {
+		if a.confirms(p, l) {
+			a.believe(l)
+		} else {
+			a.refute(l)
+		}
+	}
+	switch where := a.place(p, l, send); where {
+	case older:
+		l.tally.OldEpoch.add(p)
+		return OldEpoch
+	case restarted:
+		return a.begin(p, l, send, Restarted)
+	case maybeRestarted, jumped:
+		return a.doubt(p, l, where)
+	default:
+		return a.accept(p, l, send)
+	}
+}
+
+// onRecovery takes a packet of line R. It fills gaps; it is no evidence of anything else.
+func (a *Arbiter) onRecovery(p *Packet, l *line) Verdict {
+	if p.Session != a.session || a.epoch.Number == 0 {
+		l.tally.Foreign.add(p)
+		return Foreign
+	}
+	l.lastRecv = p.TsRecv
+	switch {
+	case p.Kind == End:
+		l.tally.Ends++
+		return InStep
+	case p.Count == 0:
+		l.tally.Heartbeats++
+		return InStep
+	case a.jumps(p):
+		l.tally.Implausible.add(p)
+		return Implausible
+	}
+	if l.epoch != a.epoch.Number {
+		a.join(l)
+	}
+	return a.accept(p, l, market.UndefTime)
+}
+
+// accept takes a plausible packet of the current epoch.
+func (a *Arbiter) accept(p *Packet, l *line, send market.Nanos) Verdict {
+	l.note(p, send)
+	end := p.end()
+	if p.Count == 0 {
+		return a.acceptHeartbeat(p, l)
+	}
+	if a.ending && end > a.endSeq {
+		a.ending, a.ended = false, false // it went on after all
+	}
+	switch {
+	case end <= a.next:
+		return a.drop(p, l)
+	case p.Seq <= a.next:
+		return a.deliver(p, l)
+	default:
+		return a.hold(p, l)
+	}
+}
+
+func (a *Arbiter) acceptHeartbeat(p *Packet, l *line) Verdict {
+	if p.Kind == End {
+		l.tally.Ends++
+		a.ending, a.endSeq = true, p.Seq
+	} else {
+		l.tally.Heartbeats++
+	}
+	if p.Seq <= a.high {
+		return InStep
+	}
+	a.reveal(p)
+	return Missing
+}
+
+// drop counts a packet all of whose messages the stream has passed.
+func (a *Arbiter) drop(p *Packet, l *line) Verdict {
+	late := a.dropMessages(l, p.Seq, p.end())
+	if late > 0 {
+		l.tally.Late.Packets++
+		return Late
+	}
+	l.tally.Duplicate.Packets++
+	return Duplicate
+}
+
+// dropMessages counts messages [from, to), which the stream has passed, and returns how many are late.
+func (a *Arbiter) dropMessages(l *line, from, to uint64) (late uint64) {
+	late = a.lost.messages(from, to)
+	if from < a.epoch.From {
+		late += min(to, a.epoch.From) - from
+	}
+	l.tally.Late.Messages += late
+	l.tally.Duplicate.Messages += to - from - late
+	return late
+}
+
+// deliver publishes what is fresh of a packet that reaches beyond next, and what it sets free.
+func (a *Arbiter) deliver(p *Packet, l *line) Verdict {
+	end := p.end()
+	a.fill(a.next, end, l)
+	skip := a.next - p.Seq
+	a.publish(p, l)
+	a.raise(end, p.TsRecv)
+	a.drain()
+	if skip > 0 {
+		return Overlap
+	}
+	return Fresh
+}
+
+// publish hands out a packet with p.Seq <= next < p.end().
+func (a *Arbiter) publish(p *Packet, l *line) {
+	skip := a.next - p.Seq
+	if skip > 0 {
+		a.dropMessages(l, p.Seq, a.next)
+	}
+	l.tally.Published.Packets++
+	l.tally.Published.Messages += uint64(p.Count) - skip
+	a.next = p.end()
+	a.handler.OnMessages(p, uint32(skip))
+}
+
+// hold keeps a packet whose turn has not come.
+func (a *Arbiter) hold(p *Packet, l *line) Verdict {
+	end := p.end()
+	if end <= a.high && !a.gaps.overlaps(p.Seq, end) {
+		l.tally.Duplicate.add(p) // of what is held
+		return Duplicate
+	}
+	if p.Seq > a.high {
+		a.reveal(p)
+	}
+	for !a.window.fits(p) || a.gaps.full() {
+		a.giveUp(min(a.gaps.open[0].to, p.Seq), GapWindowFull)
+		a.drain()
+		if p.Seq <= a.next {
+			return a.deliver(p, l)
+		}
+	}
+	a.fill(p.Seq, end, l)
+	a.window.insert(p)
+	l.tally.Held.add(p)
+	a.raise(end, p.TsRecv)
+	return Ahead
+}
+
+// reveal opens the gap between what is known and p, which lies beyond it.
+func (a *Arbiter) reveal(p *Packet) {
+	for a.gaps.full() {
+		a.giveUp(a.gaps.open[0].to, GapWindowFull)
+		a.drain()
+	}
+	a.gaps.open = append(a.gaps.open, span{from: a.high, to: p.Seq, seen: p.TsRecv, line: p.Line})
+	a.ledger.GapsOpened.add(p.Seq - a.high)
+	a.raise(p.Seq, p.TsRecv)
+}
+
+// fill takes [from, to), brought by l, off what is missing. It splits a range only if from is ahead of
+// next, when there is room.
+func (a *Arbiter) fill(from, to uint64, l *line) {
+	messages, closed, split := a.gaps.fill(from, to)
+	l.tally.GapMessages += messages
+	a.ledger.GapsFilled.Messages += messages
+	a.ledger.GapsFilled.Ranges += uint64(closed)
+	if split {
+		a.ledger.GapsOpened.Ranges++
+	}
+}
+
+// raise notes that everything below seq is known to exist.
+func (a *Arbiter) raise(seq uint64, now market.Nanos) {
+	if seq <= a.high {
+		return
+	}
+	if now >= a.marks.due {
+		a.mark(a.high, now)
+	}
+	a.high, a.highAt = seq, now
+}
+
+// giveUp announces the lowest missing range, up to seq which is in it or at its end.
+func (a *Arbiter) giveUp(seq uint64, reason GapReason) {
+	s := &a.gaps.open[0]
+	g := Gap{From: a.next, To: seq, Seen: s.seen, Epoch: a.epoch.Number, Line: s.line, Reason: reason}
+	if seq < s.to {
+		s.from = seq
+		a.ledger.GapsOpened.Ranges++ // it became two
+	} else {
+		a.gaps.open = a.gaps.open[:copy(a.gaps.open, a.gaps.open[1:])]
+	}
+	a.ledger.announced(reason).add(g.Messages())
+	a.lost.add(g.From, g.To)
+	a.next = seq
+	a.handler.OnGap(g)
+}
+
+// giveUpAll announces everything missing and publishes everything held.
+func (a *Arbiter) giveUpAll(reason GapReason) {
+	for len(a.gaps.open) > 0 {
+		a.giveUp(a.gaps.open[0].to, reason)
+		a.drain()
+	}
+}
+
+// drain publishes held packets whose turn has come.
+func (a *Arbiter) drain() {
+	n := 0
+	for ; n < a.window.len() && a.window.at(n).Seq <= a.next; n++ {
+		p := a.window.at(n)
+		l := &a.lines[p.Line]
+		l.tally.Held.remove(p)
+		if p.end() <= a.next {
+			a.drop(p, l)
+		} else {
+			a.publish(p, l)
+		}
+	}
+	a.window.removeFirst(n)
+}
+
+// settle ends whatever changed the channel: it ends a session that is complete, and decides whether
+// the common path may be taken.
+func (a *Arbiter) settle() {
+	if a.ending && !a.ended && a.next >= a.endSeq {
+		a.ended = true
+		a.ledger.SessionsEnded++
+		a.handler.OnEnd(a.session, a.next)
+	}
+	a.inStep = a.next == a.high && !a.ending && a.epoch.Number != 0
+}
+
+// note raises the line's own high-water marks.
+func (l *line) note(p *Packet, send market.Nanos) {
+	l.high = max(l.high, p.end())
+	l.sendMax = max(l.sendMax, send) // UndefTime is below every time
+}

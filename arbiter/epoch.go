@@ -1,0 +1,294 @@
+package arbiter
+
+import "tidegate/market"
+
+// An EpochReason says why an epoch began.
+type EpochReason uint8
+
+// Reasons.
+const (
+	Started    EpochReason = iota // the first packet of the channel
+	Restarted                     // the publisher began again under the same session
+	NewSession                    // another session began after the end of the one before
+)
+
+// String returns the name used in reports.
+func (r EpochReason) String() string {
+	switch r {
+	case Started:
+		return "started"
+	case Restarted:
+		return "restarted"
+	case NewSession:
+		return "new-session"
+	default:
+		return "reason?"
+	}
+}
+
+// An Epoch is a run of sequences from one start of the publisher.
+type Epoch struct {
+	Session Session
+	// From is the first sequence of the published stream: 1, or, where the channel was joined after too
+	// many messages to wait for, the sequence at which it was joined. Nothing before it is published or
+	// announced.
+	From   uint64
+	TsRecv market.Nanos // of the packet that began it
+	Number uint32       // 1 for the first
+	Line   LineID       // of the packet that began it
+	Reason EpochReason
+}
+
+// placement says where a packet of the channel's session belongs.
+type placement uint8
+
+const (
+	current        placement = iota // to the channel's epoch
+	older                           // to an epoch before it
+	restarted                       // it begins the next one
+	maybeRestarted                  // it may begin the next one
+	jumped                          // to the channel's epoch, if its sequence can be believed
+)
+
+// suspect is a packet that its line's next packet will confirm or refute.
+type suspect struct {
+	held   bool
+	why    placement // maybeRestarted or jumped
+	packet Packet
+	memory []byte // for packet.Messages
+}
+
+const (
+	// sendAheadMax is how far a send time may be after the receive time to be believed: clocks differ,
+	// but a send time from the future would make every later one look old.
+	sendAheadMax = market.Hour
+	// lineLagMax is how long a line can lag behind an epoch's beginning on another line. After it the
+	// line's packets belong to that epoch, whatever they look like. Used only without send times.
+	lineLagMax = market.Second
+)
+
+// sendTime returns the packet's send time, UndefTime if it has none that can be believed.
+func sendTime(p *Packet) market.Nanos {
+	if p.TsSend < 0 || p.TsSend-p.TsRecv > sendAheadMax {
+		return market.UndefTime
+	}
+	return p.TsSend
+}
+
+// onOtherSession takes a packet that is not of the current session, or the very first packet.
+func (a *Arbiter) onOtherSession(p *Packet, l *line, send market.Nanos) Verdict {
+	if a.epoch.Number == 0 {
+		if a.cfg.Session != (Session{}) && p.Session != a.cfg.Session {
+			l.tally.Foreign.add(p)
+			return Foreign
+		}
+		return a.begin(p, l, send, Started)
+	}
+	if a.hasPrevious && p.Session == a.previous {
+		l.tally.OldEpoch.add(p)
+		return OldEpoch
+	}
+	if !a.ending {
+		l.tally.Foreign.add(p)
+		return Foreign
+	}
+	return a.begin(p, l, send, NewSession)
+}
+
+// begin starts an epoch with its first packet.
+func (a *Arbiter) begin(p *Packet, l *line, send market.Nanos, why EpochReason) Verdict {
+	a.giveUpAll(GapEpochEnd)
+	a.settle() // the end of the session may have waited for those gaps
+
+	a.closed += a.next - a.epoch.From
+	from := uint64(1)
+	if p.Seq-1 > a.cfg.JoinGapMax {
+		from = p.Seq
+		a.ledger.JoinedMid++
+	}
+	if why != Restarted {
+		a.hasPrevious, a.previous = why == NewSession, a.session
+		a.session = p.Session
+		a.ledger.Sessions++
+	} else {
+		a.ledger.Restarts++
+	}
+	a.ledger.Epochs++
+	a.epoch = Epoch{
+		Session: p.Session, From: from, TsRecv: p.TsRecv, Number: a.epoch.Number + 1, Line: p.Line, Reason: why,
+	}
+	a.epochSend, a.epochEnd = send, p.end()
+	a.next, a.high, a.highAt = from, from, p.TsRecv
+	a.ending, a.ended = false, false
+	a.lost.count = 0
+	a.marks.reset()
+
+	for i := range a.lines {
+		other := &a.lines[i]
+		other.inStep = false
+		if why != Restarted {
+			other.epoch = 0 // nothing of this session seen yet
+			other.leave()
+		}
+	}
+	a.join(l)
+	l.lastRecv = p.TsRecv
+	a.handler.OnEpoch(a.epoch)
+	v := a.accept(p, l, send)
+	a.releaseSuspects(why)
+	return v
+}
+
+// releaseSuspects decides about packets that other lines hold when an epoch begins. A line that may
+// have restarted too has done so; anything else was from before.
+func (a *Arbiter) releaseSuspects(why EpochReason) {
+	for i := range a.lines {
+		l := &a.lines[i]
+		if !l.suspect.held {
+			continue
+		}
+		p := l.release()
+		if why == Restarted && l.suspect.why == maybeRestarted {
+			a.join(l)
+			a.accept(p, l, sendTime(p))
+		} else {
+			l.tally.OldEpoch.add(p)
+		}
+	}
+}
+
+// join moves a line to the channel's epoch.
+func (a *Arbiter) join(l *line) {
+	l.epoch = a.epoch.Number
+	l.leave()
+}
+
+// leave forgets where the line was in the epoch it leaves.
+func (l *line) leave() {
+	l.high, l.sendMax = 0, market.UndefTime
+	l.passedAt = market.UndefTime
+}
+
+// place decides where a packet of the channel's session belongs, and moves its line to the epoch that
+// follows from it.
+func (a *Arbiter) place(p *Packet, l *line, send market.Nanos) placement {
+	switch {
+	case l.epoch == 0:
+		if a.sentBefore(p, send) {
+			return older
+		}
+		a.join(l)
+	case l.epoch != a.epoch.Number:
+		if !a.catchesUp(p, l, send) {
+			l.note(p, send)
+			return older
+		}
+	case a.sentBefore(p, send):
+		return older
+	default:
+		if where := a.fellBack(p, l, send); where != current {
+			return where
+		}
+	}
+	if a.jumps(p) {
+		return jumped
+	}
+	return current
+}
+
+// sentBefore reports whether p contradicts the packet that began the epoch: it was sent earlier, and
+// reaches further.
+func (a *Arbiter) sentBefore(p *Packet, send market.Nanos) bool {
+	return send.Defined() && send < a.epochSend && p.end() > a.epochEnd
+}
+
+// fellBack compares p with what its line delivered before. It returns current if there is nothing
+// special about it.
+func (a *Arbiter) fellBack(p *Packet, l *line, send market.Nanos) placement {
+	if p.Seq >= l.high {
+		return current
+	}
+	far := l.high-p.Seq > a.cfg.FallBackMax
+	switch {
+	case !send.Defined() || !l.sendMax.Defined():
+		if far {
+			return maybeRestarted
+		}
+	case send > l.sendMax && (far || p.Seq == 1):
+		return restarted
+	}
+	return current
+}
+
+// catchesUp decides whether a packet of a line in an older epoch belongs to the channel's, and moves
+// the line if so.
+func (a *Arbiter) catchesUp(p *Packet, l *line, send market.Nanos) bool {
+	timed := send.Defined() && a.epochSend.Defined()
+	if timed && send >= a.epochSend {
+		a.join(l)
+		return true
+	}
+	if a.fellBack(p, l, send) != current {
+		l.epoch++
+		l.leave()
+		return l.epoch == a.epoch.Number
+	}
+	if !timed && p.TsRecv-a.epoch.TsRecv > lineLagMax {
+		a.join(l)
+		return true
+	}
+	return false
+}
+
+// jumps reports whether p leaves out more than can be believed of one packet.
+func (a *Arbiter) jumps(p *Packet) bool {
+	return p.Seq > a.high && p.Seq-a.high > a.cfg.JumpMax
+}
+
+// doubt holds a packet until its line's next one. It does not count as delivered by the line.
+func (a *Arbiter) doubt(p *Packet, l *line, why placement) Verdict {
+	s := &l.suspect
+	if len(p.Messages) > len(s.memory) {
+		l.tally.Implausible.add(p)
+		return Implausible
+	}
+	s.held, s.why = true, why
+	s.packet = *p
+	s.packet.Messages = s.memory[:copy(s.memory, p.Messages)]
+	l.tally.Suspect.add(p)
+	return Suspect
+}
+
+// confirms reports whether p goes on where the line's suspect left off.
+func (a *Arbiter) confirms(p *Packet, l *line) bool {
+	s := &l.suspect
+	end := s.packet.end()
+	if p.Seq < end || p.Seq-end > a.cfg.JumpMax {
+		return false
+	}
+	return s.why == jumped || p.Seq < l.high && l.high-p.Seq > a.cfg.FallBackMax
+}
+
+// believe takes the line's suspect for what it says.
+func (a *Arbiter) believe(l *line) {
+	p := l.release()
+	if l.suspect.why == maybeRestarted {
+		a.begin(p, l, sendTime(p), Restarted)
+	} else {
+		a.accept(p, l, sendTime(p))
+	}
+}
+
+// refute drops the line's suspect, if it holds one.
+func (a *Arbiter) refute(l *line) {
+	if l.suspect.held {
+		l.tally.Implausible.add(l.release())
+	}
+}
+
+// release lets go of the line's suspect. It stays readable until the line doubts another packet.
+func (l *line) release() *Packet {
+	l.suspect.held = false
+	l.tally.Suspect.remove(&l.suspect.packet)
+	return &l.suspect.packet
+}
