@@ -19,7 +19,7 @@ const (
 	shareImproved   = 150 // executions at a better price than displayed, where the limit allows it
 	shareSweep      = 200 // aggressive orders larger than the first order they meet
 	shareRests      = 400 // aggressive orders whose rest stays in the book
-	spreadStep      = 700 // per mille chance that an add is one tick further away
+	spreadStep      = 850 // per mille chance that an add is one tick further away
 	ticksAwayMax    = 40
 	ticksDeepMax    = 400
 	driftMax        = 12
@@ -83,8 +83,13 @@ func (x *Exchange) wander(in *instrument) {
 	}
 }
 
+// addOne rests a new order, more often on the side that has fewer.
 func (x *Exchange) addOne(in *instrument) {
-	side := x.side()
+	side := market.Ask
+	bids, asks := in.book.count(market.Bid), in.book.count(market.Ask)
+	if x.dice.perMille(500 + 400*(asks-bids)/(asks+bids+1)) {
+		side = market.Bid
+	}
 	price, ok := x.passivePrice(in, side)
 	if !ok {
 		return

@@ -63,7 +63,7 @@ func DefaultConfig(seed uint64) Config {
 		PreOpen:  10 * market.Second,
 		Trading:  3 * market.Minute,
 		Listings: Listings(8),
-		Rate:     1700,
+		Rate:     1600,
 		Halts:    []Halt{{Symbol: "FXTR", At: 60 * market.Second, For: 30 * market.Second}},
 	}
 }

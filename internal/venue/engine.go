@@ -111,6 +111,15 @@ func (e *engine) best(side market.Side) (market.Price, bool) {
 	return levels[0].price, true
 }
 
+// count returns the number of orders of a side.
+func (e *engine) count(side market.Side) int {
+	n := 0
+	for _, q := range *e.side(side) {
+		n += len(q.orders)
+	}
+	return n
+}
+
 func (e *engine) remove(o *Order) {
 	delete(e.orders, o.Ref)
 	side := e.side(o.Side)

@@ -40,11 +40,11 @@ func (c SenderConfig) Validate() error {
 	if c.MessagesMax < 1 || c.MessagesMax > moldudp64.CountMax {
 		return fmt.Errorf("messages max %d: want 1 to %d", c.MessagesMax, moldudp64.CountMax)
 	}
-	if c.Linger < 0 || c.Linger > market.Second {
-		return fmt.Errorf("linger %d ns: want 0 to 1 s", c.Linger)
-	}
 	if c.Heartbeat < market.Millisecond || c.Heartbeat > market.Minute {
 		return fmt.Errorf("heartbeat %d ns: want 1 ms to 1 min", c.Heartbeat)
+	}
+	if c.Linger < 0 || c.Linger >= c.Heartbeat {
+		return fmt.Errorf("linger %d ns: want 0 to less than the heartbeat, %d ns", c.Linger, c.Heartbeat)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ type Sender struct {
 	step     [][]byte     // messages of the exchange that are not packed yet
 	silent   []byte       // a packet without messages
 	endings  int          // end-of-session packets sent
-	Sent     PacketCounts
+	sent     PacketCounts
 }
 
 // PacketCounts counts packets by kind.
@@ -130,12 +130,15 @@ func (s *Sender) Next() (Packet, bool) {
 	return s.end()
 }
 
+// Counts returns the packets sent so far.
+func (s *Sender) Counts() PacketCounts { return s.sent }
+
 // pull takes the exchange's next step.
 func (s *Sender) pull() { s.ts, s.step = s.x.Step() }
 
 // data sends the packet in the builder. Its time is that of its last message.
 func (s *Sender) data() Packet {
-	s.Sent.Data++
+	s.sent.Data++
 	s.lastSent = s.last
 	return Packet{Time: s.last, Payload: s.builder.Bytes()}
 }
@@ -149,7 +152,7 @@ func (s *Sender) restart() {
 }
 
 func (s *Sender) heartbeat(at market.Nanos) Packet {
-	s.Sent.Heartbeats++
+	s.sent.Heartbeats++
 	s.lastSent = at
 	s.silent = moldudp64.AppendHeartbeat(s.silent[:0], s.session, s.next)
 	return Packet{Time: at, Payload: s.silent}
@@ -161,7 +164,7 @@ func (s *Sender) end() (Packet, bool) {
 		return Packet{}, false
 	}
 	s.endings++
-	s.Sent.EndOfSession++
+	s.sent.EndOfSession++
 	s.lastSent += s.cfg.Heartbeat
 	s.silent = moldudp64.AppendEndOfSession(s.silent[:0], s.session, s.next)
 	return Packet{Time: s.lastSent, Payload: s.silent}, true

@@ -50,7 +50,7 @@ func (f *Feed) Truth() Truth {
 		ByType:     make(map[string]uint64),
 		LiveOrders: x.LiveOrders(),
 		Trades:     make(map[string]Tally),
-		Packets:    f.sender.Sent,
+		Packets:    f.sender.Counts(),
 	}
 	for kind, count := range x.out.counts {
 		if count > 0 {
