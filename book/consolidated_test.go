@@ -158,6 +158,40 @@ func TestConsolidatedExclusion(t *testing.T) {
 	}
 }
 
+func TestConsolidatedDepth(t *testing.T) {
+	books := map[market.PublisherID][]book.Level{
+		pubA: {{Price: 10, Size: 1, Orders: 1}, {Price: 8, Size: 2, Orders: 2}, {Price: 5, Size: 3, Orders: 3}},
+		pubB: {{Price: 9, Size: 10}, {Price: 8, Size: 20}},
+		pubC: {{Price: 20, Size: 100}},
+	}
+	levels := func(p market.PublisherID, dst []book.Level) []book.Level {
+		return append(dst, books[p][:min(len(books[p]), cap(dst)-len(dst))]...)
+	}
+	c := book.NewConsolidated(book.ConsolidatedConfig{})
+	for _, p := range []market.PublisherID{pubC, pubB, pubA} {
+		c.Update(1, p, quoted(1, 1, 2, 1), 1)
+	}
+	c.ExcludeAt(1, pubC)
+	want := []book.Level{{Price: 10, Size: 1, Orders: 1}, {Price: 9, Size: 10}, {Price: 8, Size: 22, Orders: 2}, {Price: 5, Size: 3, Orders: 3}}
+	for n := range 6 {
+		got := c.Depth(1, market.Bid, make([]book.Level, 0, n), levels)
+		if !slices.Equal(got, want[:min(n, len(want))]) {
+			t.Errorf("best %d: got %v, want %v", n, got, want[:min(n, len(want))])
+		}
+	}
+	if got := c.Depth(2, market.Bid, make([]book.Level, 0, 5), levels); len(got) != 0 {
+		t.Errorf("an instrument without publishers: got %v", got)
+	}
+
+	for _, b := range books {
+		slices.Reverse(b)
+	}
+	slices.Reverse(want)
+	if got := c.Depth(1, market.Ask, make([]book.Level, 0, 9), levels); !slices.Equal(got, want) {
+		t.Errorf("asks: got %v, want %v", got, want)
+	}
+}
+
 func TestConsolidatedLimits(t *testing.T) {
 	c := book.NewConsolidated(book.ConsolidatedConfig{InstrumentsMax: 2})
 	for p := range market.PublisherID(book.ConsolidatedPublishersMax) {
