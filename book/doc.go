@@ -1,7 +1,9 @@
 // Package book rebuilds the books of venues from their updates, and the best bid and offer over
 // several publishers from those.
 //
-//	market.Update --> ByOrder or ByPrice --> Level, BBO --> Consolidated --> NBBO
+//	market.Update --> ByOrder or ByPrice --> BBO --> Consolidated --> NBBO
+//
+// There are three kinds of book:
 //
 //   - ByOrder keeps every order of the instruments of a channel with its place in the queue, for
 //     venues that publish orders.
@@ -41,9 +43,9 @@
 // # Best over publishers
 //
 // Consolidated takes the BBO of each publisher at the end of its events, under an instrument index
-// that the caller gives. It says whether a subscriber of consolidated quotes would see a change, keeps
-// publishers at the same price as ties, and tells the age of what it shows. It does not judge ages:
-// the caller excludes a publisher that is stale, and includes it again.
+// that the caller gives. It says whether a subscriber of consolidated quotes would see a change,
+// keeps publishers at the same price as ties, and tells when what it shows was received. It does not
+// judge ages: the caller excludes a publisher that is stale, and includes it again.
 //
 //	if consolidated.Update(index, publisher, bbo, tsRecv) {
 //		best := consolidated.Best(index)
@@ -55,8 +57,8 @@
 // Prices are in 1e-9 of the currency, sizes in lots, times in nanoseconds since the Unix epoch, as
 // everywhere (see package market). The best level of an empty side has market.UndefPrice, size 0.
 //
-// Each book has one owner, a goroutine, and no lock. What it returns are values, good for ever;
-// slices are the caller's. Nothing here reads a clock, starts a goroutine or depends on the order of
+// Each book has one owner, a goroutine, and no lock. What it returns are values that later updates do
+// not change; slices are the caller's. Nothing here reads a clock, starts a goroutine or depends on the order of
 // a map: the same updates give the same books, always. Every limit is in a configuration, and
 // what is past it is refused with a verdict or counted.
 //
