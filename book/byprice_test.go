@@ -180,6 +180,24 @@ func TestByPriceEventOfSeveralUpdates(t *testing.T) {
 	}
 }
 
+func TestByPriceConfigValidate(t *testing.T) {
+	for _, c := range []struct {
+		cfg  book.ByPriceConfig
+		good bool
+	}{
+		{book.ByPriceConfig{}, true},
+		{book.ByPriceConfig{InstrumentsMax: market.SymbolsMax, LevelsMax: 1 << 20}, true},
+		{book.ByPriceConfig{InstrumentsMax: -1}, false},
+		{book.ByPriceConfig{InstrumentsMax: market.SymbolsMax + 1}, false},
+		{book.ByPriceConfig{LevelsMax: -1}, false},
+		{book.ByPriceConfig{LevelsMax: 1<<20 + 1}, false},
+	} {
+		if err := c.cfg.Validate(); (err == nil) != c.good {
+			t.Errorf("%+v: got %v, want good %v", c.cfg, err, c.good)
+		}
+	}
+}
+
 func TestByPriceDoesNotAllocate(t *testing.T) {
 	b := book.NewByPrice(book.ByPriceConfig{})
 	dst := make([]book.Level, 0, 10)

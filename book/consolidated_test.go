@@ -211,6 +211,15 @@ func TestConsolidatedLimits(t *testing.T) {
 	}
 }
 
+func TestConsolidatedConfigValidate(t *testing.T) {
+	for instrumentsMax, good := range map[int]bool{0: true, 1: true, 1 << 20: true, -1: false, 1<<20 + 1: false} {
+		cfg := book.ConsolidatedConfig{InstrumentsMax: instrumentsMax}
+		if err := cfg.Validate(); (err == nil) != good {
+			t.Errorf("%+v: got %v, want good %v", cfg, err, good)
+		}
+	}
+}
+
 func TestConsolidatedDoesNotAllocate(t *testing.T) {
 	c := book.NewConsolidated(book.ConsolidatedConfig{})
 	changed := make([]uint32, 0, 8)
