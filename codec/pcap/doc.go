@@ -64,4 +64,13 @@
 // Lengths come from the IP and UDP headers, so that padding and frame check sequences after the
 // datagram do no harm. Checksums are not verified: a sender's network card fills them in after the
 // capture was taken. Fragments are counted and skipped; market data feeds do not fragment.
+//
+// # Why our own reader
+//
+// The readers of gopacket v1.7.7 (pcapgo) were tried first. The one for pcapng believes the lengths
+// in a file, so that a damaged one makes it read the rest of the file into memory or misread it;
+// converts time units of 2^-n with a divisor cut to an integer (74 ms off for 2^-32); and allocates
+// for each packet with options. Importing it also brings in raw sockets. What guards against this is
+// as long as a reader. On the recorded captures, as pcap and rewritten as pcapng, the two agree on
+// every frame; gopacket's layers are what the tests compare the Writer with.
 package pcap
