@@ -17,6 +17,9 @@ var (
 	ErrLength = errors.New("itch50: not the length of the message type")
 )
 
+// be reads and writes the integers of the wire.
+var be = binary.BigEndian
+
 // Sides of an order.
 const (
 	Buy  byte = 'B'
@@ -93,8 +96,8 @@ const timestampMask = 1<<48 - 1
 // append appends the type and the header. Bits of Timestamp above the 48th are lost.
 func (h *Header) append(b []byte, typ byte) []byte {
 	b = append(b, typ)
-	b = binary.BigEndian.AppendUint16(b, h.Locate)
-	return binary.BigEndian.AppendUint64(b, uint64(h.Tracking)<<48|h.Timestamp&timestampMask)
+	b = be.AppendUint16(b, h.Locate)
+	return be.AppendUint64(b, uint64(h.Tracking)<<48|h.Timestamp&timestampMask)
 }
 
 // parse reads the type and the header of a message of the given type and checks its length.
@@ -105,9 +108,9 @@ func (h *Header) parse(b []byte, typ byte) error {
 	if len(b) != Length(typ) {
 		return ErrLength
 	}
-	h.Locate = binary.BigEndian.Uint16(b[1:])
-	h.Tracking = binary.BigEndian.Uint16(b[3:])
-	h.Timestamp = binary.BigEndian.Uint64(b[3:]) & timestampMask
+	h.Locate = be.Uint16(b[1:])
+	h.Tracking = be.Uint16(b[3:])
+	h.Timestamp = timestamp(b)
 	return nil
 }
 

@@ -1,9 +1,5 @@
 package itch50
 
-import "encoding/binary"
-
-var be = binary.BigEndian
-
 // AddOrder ('A') is a new visible order without attribution.
 type AddOrder struct {
 	Header
