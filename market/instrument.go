@@ -52,3 +52,6 @@ type Instrument struct {
 	TickSize  Price  // smallest price step; 0 where unknown
 	RoundLot  uint32 // shares or contracts of a round lot; 0 where unknown
 }
+
+// Publishers returns every publisher that is known.
+func Publishers() []Publisher { return append([]Publisher(nil), publishers[:]...) }

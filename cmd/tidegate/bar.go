@@ -1,0 +1,45 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// A bar shows how far long work is, with rate and time left. A nil bar shows nothing.
+type bar struct{ p *progressbar.ProgressBar }
+
+// newBar draws on w if that is a terminal; else it returns nil. total counts bytes if bytes is set,
+// else messages.
+func newBar(w io.Writer, total int64, what string, bytes bool) *bar {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return &bar{progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(bytes), progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetDescription(what), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond))}
+}
+
+func (b *bar) set(n int64) {
+	if b != nil {
+		_ = b.p.Set64(n) // a bar that cannot be drawn is no reason to stop
+	}
+}
+
+func (b *bar) describe(what string) {
+	if b != nil {
+		b.p.Describe(what)
+	}
+}
+
+func (b *bar) finish() {
+	if b != nil {
+		_ = b.p.Finish()
+	}
+}

@@ -1,0 +1,134 @@
+// Command tidegate is a market-data gateway: raw exchange feeds in, arbitrated and correct books
+// and records out.
+//
+// This package is wiring: it reads the command line, builds what the packages below it offer, and
+// prints. See `tidegate --help`.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes. Scripts may rely on them.
+const (
+	exitOK          = 0
+	exitFailure     = 1   // the command could not do what it was asked
+	exitUsage       = 2   // the command line makes no sense
+	exitImperfect   = 3   // it was done, but the input had faults that --strict does not accept
+	exitInterrupted = 130 // stopped by a signal; what was done until then is reported and kept
+)
+
+// errImperfect makes the process exit with exitImperfect.
+var errImperfect = errors.New("the input had faults")
+
+// usageError is an error of the command line that only the command itself can see. The process
+// exits with exitUsage.
+type usageError struct{ error }
+
+// cli is the whole command line.
+type cli struct {
+	Replay   replayCmd   `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
+	Generate generateCmd `cmd:"" help:"Make recorded feeds from the simulated venue."`
+	Bench    benchCmd    `cmd:"" help:"Measure decoding and book building on a generated day."`
+	Demo     demoCmd     `cmd:"" help:"Make an A/B capture pair with losses, replay it, and check the books against the venue's."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// console is where a command talks: results to Out, progress and remarks to Err.
+type console struct {
+	Out io.Writer
+	Err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], &console{Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, con *console) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("tidegate"),
+		kong.Description("A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out."),
+		kong.UsageOnError(),
+		kong.Writers(con.Out, con.Err),
+		kong.Exit(func(code int) { exited = code; panic(exitCalled{}) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(con),
+		kong.Vars(replayVars()),
+		kong.Vars(benchVars()),
+	)
+	if err != nil {
+		panic(fmt.Sprintf("tidegate: command line definition: %v", err))
+	}
+	kctx, err := parse(parser, args)
+	if exited >= 0 { // --help was printed
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(con.Err, "tidegate: %v\nRun \"tidegate --help\" for the commands.\n", err)
+		return exitUsage
+	}
+	switch err := kctx.Run(); {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(con.Err, "tidegate: interrupted")
+		return exitInterrupted
+	case errors.As(err, new(usageError)):
+		fmt.Fprintf(con.Err, "tidegate: %v\n", err)
+		return exitUsage
+	case errors.Is(err, errImperfect):
+		fmt.Fprintf(con.Err, "tidegate: %v\n", err)
+		return exitImperfect
+	default:
+		fmt.Fprintf(con.Err, "tidegate: %v\n", err)
+		return exitFailure
+	}
+}
+
+// exitCalled unwinds from kong's exit hook, which it calls after printing help.
+type exitCalled struct{}
+
+func parse(parser *kong.Kong, args []string) (kctx *kong.Context, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(exitCalled); !ok {
+				panic(r)
+			}
+		}
+	}()
+	return parser.Parse(args)
+}
+
+type versionCmd struct{}
+
+// Run prints what this binary was built from.
+func (versionCmd) Run(con *console) error {
+	version, revision := "devel", "unknown revision"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if v := info.Main.Version; v != "" && v != "(devel)" {
+			version = v
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+		fmt.Fprintf(con.Out, "tidegate %s (%s, %s)\n", version, revision, info.GoVersion)
+	}
+	return nil
+}

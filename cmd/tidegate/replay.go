@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"tidegate/arbiter"
+	"tidegate/codec/dbn"
+	"tidegate/codec/itch50"
+	"tidegate/gateway/derive"
+	"tidegate/gateway/replay"
+	"tidegate/market"
+)
+
+type replayCmd struct {
+	Files       []string      `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. Give an A and a B capture as two files."`
+	Out         string        `short:"o" placeholder:"FILE" help:"Write what is published to this DBN file; .zst or .gz compresses it."`
+	Schema      string        `short:"s" default:"mbo" help:"Schema of the output: ${schemas}."`
+	Book        []string      `short:"b" placeholder:"SYMBOL" help:"Print this symbol's book at the end. May be repeated."`
+	Depth       int           `default:"10" help:"Levels of each side that --book prints."`
+	Summary     string        `default:"text" enum:"text,json,none" help:"Form of the summary: text, json or none."`
+	JSON        bool          `name:"json" help:"Same as --summary json."`
+	Speed       string        `default:"max" help:"Pace: 1x is as recorded, 10x ten times as fast, max as fast as possible."`
+	Day         string        `placeholder:"YYYY-MM-DD" help:"Trading day of ITCH files; default: told by the file's name. Captures have their own."`
+	Publisher   string        `placeholder:"DATASET" help:"Publisher of the feed, as a dataset code (${datasets}); default: told by the feed."`
+	ZeroLengths bool          `help:"Read ITCH files whose length fields are all zero, by the length of each message type."`
+	GapDeadline time.Duration `default:"${gap_deadline}" help:"How long a missing message is waited for before its gap is announced."`
+	Quiet       bool          `short:"q" help:"No progress bar."`
+	Strict      bool          `help:"Exit with ${exit_imperfect} if anything was cut, malformed, lost or faulty."`
+}
+
+// replayVars fills the help texts of replay.
+func replayVars() map[string]string {
+	var schemas []string
+	for _, s := range derive.Schemas() {
+		schemas = append(schemas, s.String())
+	}
+	var datasets []string
+	for _, p := range market.Publishers() {
+		datasets = append(datasets, p.Dataset)
+	}
+	return map[string]string{
+		"schemas":        strings.Join(schemas, ", "),
+		"datasets":       strings.Join(datasets, ", "),
+		"gap_deadline":   time.Duration(arbiter.DefaultConfig().GapDeadline).String(),
+		"exit_imperfect": strconv.Itoa(exitImperfect),
+	}
+}
+
+// options turns the command line into what package replay wants.
+func (c *replayCmd) options() (opt replay.Options, err error) {
+	opt = replay.Options{Paths: c.Files, Out: c.Out, TypedLengths: c.ZeroLengths, Arbiter: arbiter.DefaultConfig()}
+	opt.Arbiter.GapDeadline = market.Nanos(c.GapDeadline)
+	if err := opt.Arbiter.Validate(); err != nil {
+		return opt, fmt.Errorf("--gap-deadline: %w", err)
+	}
+	var ok bool
+	if opt.Schema, ok = dbn.ParseSchema(c.Schema); !ok {
+		return opt, fmt.Errorf("--schema %q: want one of %s", c.Schema, replayVars()["schemas"])
+	}
+	if opt.Speed, err = parseSpeed(c.Speed); err != nil {
+		return opt, err
+	}
+	if c.Day != "" {
+		if opt.Midnight, err = replay.ParseDay(c.Day); err != nil {
+			return opt, fmt.Errorf("--day: %w", err)
+		}
+	}
+	if c.Publisher != "" {
+		if opt.Publisher, ok = market.PublisherByDataset(c.Publisher); !ok {
+			return opt, fmt.Errorf("--publisher %q: want one of %s", c.Publisher, replayVars()["datasets"])
+		}
+	}
+	if c.Depth < 1 || c.Depth > 100_000 {
+		return opt, fmt.Errorf("--depth %d: want 1 to 100000", c.Depth)
+	}
+	return opt, nil
+}
+
+func parseSpeed(s string) (float64, error) {
+	if s == "max" {
+		return 0, nil
+	}
+	x, err := strconv.ParseFloat(strings.TrimSuffix(s, "x"), 64)
+	if err != nil || !(x > 0 && x <= 1e6) {
+		return 0, fmt.Errorf("--speed %q: want max, or a multiple such as 1x or 2.5x", s)
+	}
+	return x, nil
+}
+
+// Run replays and reports.
+func (c *replayCmd) Run(ctx context.Context, con *console) error {
+	opt, err := c.options()
+	if err != nil {
+		return usageError{err}
+	}
+	if !c.Quiet {
+		opt.Progress = progressBar(con.Err, "replay")
+	}
+	result, err := replay.Run(ctx, opt)
+	if errors.Is(err, itch50.ErrZeroLengths) {
+		err = fmt.Errorf("%w: --zero-lengths does that", err)
+	}
+	if result == nil {
+		return err
+	}
+	if rerr := c.report(con.Out, result); err == nil {
+		err = rerr
+	}
+	if err != nil {
+		return err
+	}
+	for _, in := range result.Summary.Inputs {
+		if in.Fault != "" {
+			fmt.Fprintf(con.Err, "tidegate: warning: %s: %s; everything before it was used\n", in.Path, in.Fault)
+		}
+	}
+	if n := result.Summary.Imperfect; c.Strict && n > 0 {
+		return fmt.Errorf("%w: %d of them, see the summary", errImperfect, n)
+	}
+	return nil
+}
+
+// report prints the summary and the books that were asked for.
+func (c *replayCmd) report(w io.Writer, result *replay.Result) error {
+	form := c.Summary
+	if c.JSON {
+		form = "json"
+	}
+	var books []replay.Snapshot
+	for _, symbol := range c.Book {
+		found := result.Books(symbol, c.Depth)
+		if len(found) == 0 {
+			return fmt.Errorf("--book %s: no instrument of that symbol in the input", symbol)
+		}
+		books = append(books, found...)
+	}
+	switch form {
+	case "json":
+		doc := struct {
+			replay.Summary
+			Book []replay.Snapshot `json:"book,omitempty"`
+		}{result.Summary, books}
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(doc)
+	case "text":
+		if err := result.Summary.WriteText(w); err != nil {
+			return err
+		}
+	}
+	for i := range books {
+		if err := books[i].WriteText(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progressBar returns a callback that draws a bar with rate and time left, or nil where w is no
+// terminal.
+func progressBar(w io.Writer, what string) func(replay.Progress) {
+	var b *bar
+	return func(p replay.Progress) {
+		if b == nil {
+			b = newBar(w, p.Size, what, true)
+		}
+		at := time.Unix(0, int64(p.At)).UTC().Format("15:04:05")
+		b.describe(fmt.Sprintf("%s %s, %.1f M messages", what, at, float64(p.Messages)/1e6))
+		b.set(p.Read)
+		if p.Done {
+			b.finish()
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"tidegate/arbiter"
+	"tidegate/codec/iextp"
+	"tidegate/codec/itch50"
+	"tidegate/codec/moldudp64"
+	"tidegate/market"
+)
+
+// A Feed is a stack of protocols: a framing and the messages in it.
+type Feed uint8
+
+// Feeds.
+const (
+	UnknownFeed Feed = iota
+	ITCH             // Nasdaq TotalView-ITCH 5.0 over MoldUDP64
+	DEEP             // IEX DEEP 1.0 over IEX-TP
+	TOPS             // IEX TOPS 1.5 and 1.6 over IEX-TP
+	MBO              // market-by-order events of DBN records; no datagrams
+)
+
+var feedNames = [...]string{"unknown", "itch", "deep", "tops", "mbo"}
+
+// String returns the name used on the command line and in summaries.
+func (f Feed) String() string {
+	if int(f) < len(feedNames) {
+		return feedNames[f]
+	}
+	return "feed?"
+}
+
+// Publisher returns the publisher that a feed is of where nothing else is said.
+func (f Feed) Publisher() market.Publisher {
+	switch f {
+	case DEEP:
+		return market.IEXDeep
+	case TOPS:
+		return market.IEXTops
+	default:
+		return market.NasdaqITCH
+	}
+}
+
+// Recognise tells a datagram's feed and session from its bytes. ok is false for a datagram that is
+// of none of the feeds, or of which one cannot be told (a MoldUDP64 heartbeat looks like little
+// else, but a session of control characters is not believed).
+func Recognise(b []byte) (f Feed, session arbiter.Session, ok bool) {
+	if s, err := iextp.Parse(b); err == nil {
+		switch s.Protocol {
+		case iextp.DEEP10:
+			return DEEP, iexSession(&s), true
+		case iextp.TOPS15, iextp.TOPS16:
+			return TOPS, iexSession(&s), true
+		}
+	}
+	m, err := moldudp64.Parse(b)
+	if err != nil || !plausibleSession(m.Session) {
+		return UnknownFeed, arbiter.Session{}, false
+	}
+	if m.Count > 0 && m.Kind == moldudp64.Data {
+		msg, _ := moldudp64.Next(m.Messages)
+		if len(msg) == 0 || itch50.Length(msg[0]) != len(msg) {
+			return UnknownFeed, arbiter.Session{}, false
+		}
+	}
+	return ITCH, arbiter.SessionOf(m.Session[:]), true
+}
+
+// plausibleSession reports whether a MoldUDP64 session is text, as the protocol says, or all zero,
+// as in captures that were made from files.
+func plausibleSession(s moldudp64.Session) bool {
+	if s == (moldudp64.Session{}) {
+		return true
+	}
+	for _, c := range s {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func iexSession(s *iextp.Segment) arbiter.Session {
+	return arbiter.SessionOfNumbers(s.Channel, s.Session)
+}

@@ -1,0 +1,340 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"tidegate/arbiter"
+	"tidegate/book"
+	"tidegate/codec/iex"
+	"tidegate/codec/iextp"
+	"tidegate/codec/itch50"
+	"tidegate/codec/moldudp64"
+	"tidegate/market"
+)
+
+// A Sink takes what a pipeline publishes, in order. Its methods are called on the pipeline's owner
+// and must not wait.
+type Sink interface {
+	// OnEvents takes the events that one update led to, at least one. They are valid only during the
+	// call. Books show the state after the update.
+	OnEvents(events []market.Event, books Books)
+	// OnFacts takes what a message said beside the book. f is valid only during the call.
+	OnFacts(f *market.Facts)
+	// OnGap takes a range of messages that is lost: no event of it was or will be published.
+	OnGap(g arbiter.Gap)
+	// OnEpoch takes the beginning of an epoch. Clear events for every book follow.
+	OnEpoch(e arbiter.Epoch)
+}
+
+// Config says what a pipeline is for.
+type Config struct {
+	Feed      Feed
+	Publisher market.Publisher
+	Arbiter   arbiter.Config // unused for MBO
+	// Midnight is the start of the trading day at the venue; ITCH messages carry only the time since.
+	Midnight market.Nanos
+	// SymbolsMax is the most symbols of a feed that names instruments by text.
+	SymbolsMax int
+}
+
+// DefaultConfig returns the configuration of a feed, but for Midnight.
+func DefaultConfig(f Feed) Config {
+	return Config{
+		Feed: f, Publisher: f.Publisher(), Arbiter: arbiter.DefaultConfig(), SymbolsMax: 1 << 16,
+	}
+}
+
+// A Pipeline is one channel from datagrams to events. It is owned by one goroutine.
+type Pipeline struct {
+	cfg  Config
+	sink Sink
+	arb  *arbiter.Arbiter // nil for MBO
+
+	itch itch50.Decoder
+	deep *iex.Deep
+	tops *iex.Tops
+
+	orders *book.ByOrder // one of the two is nil
+	levels *book.ByPrice
+	books  Books // that one
+
+	directory directory
+	symbols   *market.SymbolTable
+
+	suspect bool // an announced gap lies behind what is published
+	counts  Counts
+	batch   batch
+	events  [expandMax]market.Event
+	facts   market.Facts
+	packet  arbiter.Packet
+}
+
+// New returns a pipeline that publishes to sink.
+func New(cfg Config, sink Sink) (*Pipeline, error) {
+	p := &Pipeline{cfg: cfg, sink: sink, directory: newDirectory()}
+	publisher := cfg.Publisher.ID
+	switch cfg.Feed {
+	case ITCH:
+		p.itch = itch50.Decoder{Midnight: cfg.Midnight, Publisher: publisher}
+	case DEEP, TOPS:
+		p.symbols = market.NewSymbolTable(cfg.SymbolsMax)
+		p.deep = iex.NewDeep(publisher, p.symbols)
+		p.tops = iex.NewTops(publisher, p.symbols)
+	case MBO:
+	default:
+		return nil, fmt.Errorf("pipeline: feed %q: want itch, deep, tops or mbo", cfg.Feed)
+	}
+	switch cfg.Feed {
+	case DEEP, TOPS:
+		p.levels = book.NewByPrice(book.ByPriceConfig{InstrumentsMax: cfg.SymbolsMax})
+		p.books = p.levels
+	default:
+		p.orders = book.NewByOrder(book.ByOrderConfig{})
+		p.books = p.orders
+	}
+	if cfg.Feed == MBO {
+		return p, nil
+	}
+	arb, err := arbiter.New(cfg.Arbiter, (*fresh)(p))
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	p.arb = arb
+	return p, nil
+}
+
+// OnDatagram takes one datagram of a line, received at tsRecv. b is valid only during the call.
+func (p *Pipeline) OnDatagram(line arbiter.LineID, tsRecv market.Nanos, b []byte) {
+	k := &p.packet
+	var ok bool
+	switch p.cfg.Feed {
+	case ITCH:
+		ok = frameMold(b, k)
+	case DEEP:
+		ok = frameIEX(b, k, iextp.DEEP10, iextp.DEEP10)
+	case TOPS:
+		ok = frameIEX(b, k, iextp.TOPS15, iextp.TOPS16)
+	}
+	if !ok {
+		p.arb.OnMalformed(line, len(b))
+		return
+	}
+	k.Line, k.TsRecv = line, tsRecv
+	p.arb.OnPacket(k)
+}
+
+func frameMold(b []byte, k *arbiter.Packet) bool {
+	m, err := moldudp64.Parse(b)
+	if err != nil {
+		return false
+	}
+	k.Session = arbiter.SessionOf(m.Session[:])
+	k.Seq = m.Seq
+	k.TsSend = market.UndefTime
+	k.Messages = m.Messages
+	k.Count = uint32(m.Count)
+	switch m.Kind {
+	case moldudp64.Data:
+		k.Kind = arbiter.Data
+	case moldudp64.Heartbeat:
+		k.Kind = arbiter.Heartbeat
+	default:
+		k.Kind = arbiter.End
+	}
+	return true
+}
+
+// frameIEX frames a segment of one of the protocols from lowest to highest.
+func frameIEX(b []byte, k *arbiter.Packet, lowest, highest uint16) bool {
+	s, err := iextp.Parse(b)
+	if err != nil || s.Protocol < lowest || s.Protocol > highest {
+		return false
+	}
+	k.Session = iexSession(&s)
+	k.Seq = s.Seq
+	k.TsSend = s.SendTime
+	k.Messages = s.Messages
+	k.Count = uint32(s.Count)
+	k.Kind = arbiter.Data
+	if s.Heartbeat() {
+		k.Kind = arbiter.Heartbeat
+	}
+	return true
+}
+
+// OnBlock takes a block of whole messages from a file, whose first has number seq there. A file has
+// no lines and nothing to arbitrate; each message is taken to be received when it was sent.
+func (p *Pipeline) OnBlock(seq uint64, block []byte) {
+	p.itchBlock(block, run{seq: seq, tsRecv: market.UndefTime})
+}
+
+// OnTick does what is due because time passed.
+func (p *Pipeline) OnTick(now market.Nanos) {
+	if p.arb != nil {
+		p.arb.OnTick(now)
+	}
+}
+
+// Flush publishes or gives up what is still held. It is for the end of the input.
+func (p *Pipeline) Flush() {
+	if p.arb != nil {
+		p.arb.Flush()
+	}
+}
+
+// Define tells the pipeline of an instrument. Feeds that describe their instruments do so
+// themselves.
+func (p *Pipeline) Define(in market.Instrument) {
+	p.directory.define(in)
+	if p.orders != nil {
+		p.orders.Define(in)
+	}
+}
+
+// Books returns the channel's books.
+func (p *Pipeline) Books() Books { return p.books }
+
+// Counts returns what became of every message. It is a copy.
+func (p *Pipeline) Counts() Counts { return p.counts }
+
+// Ledger returns the arbiter's account of every packet. ok is false for feeds without lines.
+func (p *Pipeline) Ledger() (l arbiter.Ledger, ok bool) {
+	if p.arb == nil {
+		return l, false
+	}
+	return p.arb.Ledger(), true
+}
+
+// Config returns what the pipeline was made with.
+func (p *Pipeline) Config() Config { return p.cfg }
+
+// Symbol returns an instrument's symbol, "" where it is not known.
+func (p *Pipeline) Symbol(id market.InstrumentID) string {
+	if i, ok := p.directory.byID[id]; ok {
+		return p.directory.all[i].Symbol
+	}
+	if p.symbols != nil {
+		return p.symbols.Symbol(id)
+	}
+	return ""
+}
+
+// Instruments returns every instrument that the feed has named, in order of appearance.
+func (p *Pipeline) Instruments() []market.Instrument {
+	if p.symbols == nil {
+		return append([]market.Instrument(nil), p.directory.all...)
+	}
+	all := make([]market.Instrument, 0, p.symbols.Len())
+	for id := market.InstrumentID(1); int(id) <= p.symbols.Len(); id++ {
+		in := market.Instrument{ID: id, Publisher: p.cfg.Publisher.ID, Symbol: p.symbols.Symbol(id)}
+		if i, ok := p.directory.byID[id]; ok {
+			in = p.directory.all[i]
+		}
+		all = append(all, in)
+	}
+	return all
+}
+
+// Balanced returns an error unless every packet and every message is accounted for: received =
+// published + dropped by reason, and every published message was decoded with one verdict.
+func (p *Pipeline) Balanced() error {
+	errs := []error{p.counts.Balanced()}
+	if p.arb != nil {
+		l := p.arb.Ledger()
+		errs = append(errs, l.Balanced())
+		var published uint64
+		for i := range l.Lines {
+			published += l.Lines[i].Published.Messages
+		}
+		if published != p.counts.Messages {
+			errs = append(errs, fmt.Errorf("%d messages were published by the arbiter, but %d decoded",
+				published, p.counts.Messages))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fresh is the pipeline as its arbiter sees it.
+type fresh Pipeline
+
+// OnMessages takes messages in order. See arbiter.Handler.
+func (f *fresh) OnMessages(k *arbiter.Packet, skip uint32) {
+	p := (*Pipeline)(f)
+	r := run{seq: k.Seq, tsRecv: k.TsRecv}
+	if k.TsSend.Defined() {
+		r.tsDelta = clampDelta(k.TsRecv - k.TsSend)
+	}
+	block := k.Messages
+	r.seq += uint64(skip)
+	switch p.cfg.Feed {
+	case ITCH:
+		for ; skip > 0; skip-- {
+			_, block = moldudp64.Next(block)
+		}
+		p.itchBlock(block, r)
+	case DEEP:
+		for ; skip > 0; skip-- {
+			_, block = iextp.Next(block)
+		}
+		p.deepBlock(block, r)
+	case TOPS:
+		for ; skip > 0; skip-- {
+			_, block = iextp.Next(block)
+		}
+		p.topsBlock(block, r)
+	}
+}
+
+// OnGap marks what follows a gap, and passes the gap on.
+func (f *fresh) OnGap(g arbiter.Gap) {
+	f.suspect = true
+	f.sink.OnGap(g)
+}
+
+// OnEpoch empties every book, in band.
+func (f *fresh) OnEpoch(e arbiter.Epoch) {
+	p := (*Pipeline)(f)
+	p.suspect = false
+	p.sink.OnEpoch(e)
+	p.clearBooks(e)
+}
+
+// OnEnd notes the end of a session. It changes no book: what rests in them at the end of the day is
+// what the venue left there.
+func (f *fresh) OnEnd(_ arbiter.Session, _ uint64) { f.counts.SessionsEnded++ }
+
+// clearBooks publishes a Clear for every instrument with a book. It is rare, so it may look at
+// every instrument.
+func (p *Pipeline) clearBooks(e arbiter.Epoch) {
+	for id := range p.instrumentsMax() {
+		id := market.InstrumentID(id)
+		if p.books.BBO(id) == book.EmptyBBO {
+			continue
+		}
+		u := market.Update{Event: market.Event{
+			TsEvent: e.TsRecv, TsRecv: e.TsRecv, Seq: e.From, Price: market.UndefPrice, Instrument: id,
+			Publisher: p.cfg.Publisher.ID, Action: market.Clear, Side: market.NoSide, Flags: market.FlagLast,
+		}}
+		if p.orders != nil {
+			p.orders.Apply(&u)
+		} else {
+			p.levels.Apply(&u)
+		}
+		p.counts.Clears++
+		p.publish(&u)
+	}
+}
+
+// instrumentsMax returns one more than the highest instrument id that may have a book.
+func (p *Pipeline) instrumentsMax() int {
+	if p.symbols != nil {
+		return p.symbols.Len() + 1
+	}
+	return math.MaxUint16 + 1 // stock locate codes
+}
+
+func clampDelta(d market.Nanos) int32 {
+	return int32(max(min(d, math.MaxInt32), math.MinInt32))
+}

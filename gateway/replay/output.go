@@ -1,0 +1,166 @@
+package replay
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"tidegate/arbiter"
+	"tidegate/book"
+	"tidegate/codec/dbn"
+	"tidegate/gateway"
+	"tidegate/gateway/derive"
+	"tidegate/internal/openfile"
+	"tidegate/market"
+)
+
+// flushAt is how many bytes of records are collected between writes.
+const flushAt = 256 << 10
+
+// An output is the DBN file that a replay writes.
+type output struct {
+	path   string
+	schema dbn.Schema
+	file   *openfile.HeadedWriter
+	buf    []byte
+	bytes  uint64 // of records
+	count  uint64 // records
+	err    error  // first failure; the replay stops at it
+	sums   openfile.Sums
+}
+
+func newOutput(path string, schema dbn.Schema) (*output, error) {
+	file, err := openfile.CreateHeaded(path)
+	if err != nil {
+		return nil, err
+	}
+	return &output{path: path, schema: schema, file: file, buf: make([]byte, 0, flushAt+64<<10)}, nil
+}
+
+// flush writes what is collected, if it is enough.
+func (o *output) flush(atLeast int) {
+	if len(o.buf) < atLeast || o.err != nil {
+		return
+	}
+	o.bytes += uint64(len(o.buf))
+	for b := o.buf; len(b) > 0; b = b[4*int(b[0]):] {
+		o.count++
+	}
+	if _, err := o.file.Write(o.buf); err != nil {
+		o.err = err
+	}
+	o.buf = o.buf[:0]
+}
+
+// finish writes the rest and the metadata, and gives the file its name.
+func (o *output) finish(m *dbn.Metadata) error {
+	o.flush(1)
+	if o.err != nil {
+		return o.err
+	}
+	header, err := dbn.AppendMetadata(nil, m)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.path, err)
+	}
+	if err := o.file.CloseWith(header); err != nil {
+		return err
+	}
+	o.sums = o.file.Sums()
+	return nil
+}
+
+func (o *output) abort() { o.file.Abort() }
+
+func (o *output) summary() *OutputSummary {
+	return &OutputSummary{
+		Path: o.path, Schema: o.schema.String(), Records: o.count,
+		Bytes: o.sums.FileBytes, SHA256: hex.EncodeToString(o.sums.File[:]),
+	}
+}
+
+// gapsKept is how many gaps a summary lists; all are counted.
+const gapsKept = 100
+
+// sink takes what one channel publishes.
+type sink struct {
+	channel *Channel
+	out     *output // nil: none
+	deriver derive.Deriver
+	hasher  book.Hasher // over what was published, without receive times
+	gaps    []arbiter.Gap
+	epochs  []arbiter.Epoch
+	passed  uint64 // records passed to the output as they are
+	ignored uint64 // records that are neither market-by-order nor of the output's schema
+}
+
+// OnEvents hashes and derives. See gateway.Sink.
+func (s *sink) OnEvents(events []market.Event, books gateway.Books) {
+	for i := range events {
+		s.hash(&events[i])
+	}
+	if s.out != nil {
+		s.out.buf = s.deriver.OnEvents(s.out.buf, events, books)
+		s.out.flush(flushAt)
+	}
+}
+
+// hash folds an event into the stream hash: all but when and with which detours it arrived.
+func (s *sink) hash(e *market.Event) {
+	h := &s.hasher
+	h.Word(uint64(e.TsEvent))
+	h.Word(e.Seq)
+	h.Word(e.OrderID)
+	h.Word(uint64(e.Price))
+	h.Word(uint64(e.Size))
+	h.Word(uint64(e.Instrument) | uint64(e.Publisher)<<32 | uint64(e.Action)<<48 | uint64(e.Side)<<56)
+	h.Word(uint64(e.Flags))
+}
+
+// OnFacts derives.
+func (s *sink) OnFacts(f *market.Facts) {
+	if s.out != nil {
+		s.out.buf = s.deriver.OnFacts(s.out.buf, f)
+	}
+}
+
+// OnGap keeps the gap for the summary.
+func (s *sink) OnGap(g arbiter.Gap) {
+	if len(s.gaps) < gapsKept {
+		s.gaps = append(s.gaps, g)
+	}
+}
+
+// OnEpoch keeps the epoch for the summary.
+func (s *sink) OnEpoch(e arbiter.Epoch) {
+	if len(s.epochs) < gapsKept {
+		s.epochs = append(s.epochs, e)
+	}
+}
+
+// onRecord takes a DBN record that is not market-by-order. If it is of the output's schema it is
+// written, in the current version of DBN.
+func (s *sink) onRecord(r dbn.Record) error {
+	if s.out == nil || !sameSchema(s.out.schema, r.RType) {
+		s.ignored++
+		return nil
+	}
+	b, err := dbn.AppendRecord(s.out.buf, r)
+	if err != nil {
+		return err
+	}
+	s.out.buf = b
+	s.passed++
+	s.out.flush(flushAt)
+	return nil
+}
+
+func sameSchema(s dbn.Schema, t dbn.RType) bool {
+	rtype, ok := s.RType()
+	return ok && rtype == t
+}
+
+// finish closes the intervals that are still open.
+func (s *sink) finish(last market.Nanos) {
+	if s.out != nil {
+		s.out.buf = s.deriver.OnTime(s.out.buf, last+market.Day)
+	}
+}

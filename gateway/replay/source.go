@@ -1,0 +1,288 @@
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"tidegate/codec/dbn"
+	"tidegate/codec/itch50"
+	"tidegate/codec/pcap"
+	"tidegate/gateway"
+	"tidegate/internal/openfile"
+	"tidegate/market"
+)
+
+// ErrUnknownInput is returned (wrapped) for a file that is none of what can be replayed.
+var ErrUnknownInput = errors.New("neither a capture (pcap, pcapng), nor an ITCH 5.0 file, nor a DBN file")
+
+// An input is one file under way.
+type input struct {
+	path  string
+	kind  string // "capture", "itch", "dbn"
+	file  *openfile.File
+	at    market.Nanos // time of the current item
+	items uint64       // datagrams, blocks or records read
+	fault error        // why the input ended early, nil if it did not
+	notes []string     // remarks for the summary
+}
+
+// sniffLen is enough of a file to tell what it is.
+const sniffLen = 512
+
+// openSource opens one input and tells what it is from its first bytes.
+func openSource(r *run, number int, path string) (source, error) {
+	f, err := openfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	src, err := newSource(r, number, path, f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return src, nil
+}
+
+func newSource(r *run, number int, path string, f *openfile.File) (source, error) {
+	head := make([]byte, sniffLen)
+	n, err := io.ReadFull(f, head)
+	head = head[:n]
+	var rest io.Reader = f
+	if err != nil { // a short file, or a compressed one that is cut early: the bytes come first
+		rest = failing{err}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, openfile.ErrCut) {
+			rest = failing{io.EOF}
+		}
+		if n == 0 {
+			return nil, err
+		}
+	}
+	whole := io.MultiReader(bytes.NewReader(head), rest)
+	in := input{path: path, file: f}
+
+	if bytes.HasPrefix(head, []byte("DBN")) {
+		return newDBNSource(r, in, whole)
+	}
+	if looksLikeITCH(head) || r.opt.TypedLengths {
+		return newITCHSource(r, in, whole)
+	}
+	reader, err := pcap.NewReader(whole)
+	if errors.Is(err, pcap.ErrNotCapture) {
+		if len(head) > 2 && head[0] == 0 && head[1] == 0 && itch50.Length(head[2]) > 0 {
+			return nil, itch50.ErrZeroLengths
+		}
+		return nil, ErrUnknownInput
+	}
+	if err != nil {
+		return nil, err
+	}
+	in.kind = "capture"
+	return &captureSource{in: in, run: r, number: number, reader: reader}, nil
+}
+
+// failing is a reader that has nothing but an error.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// looksLikeITCH reports whether a file begins with messages of ITCH 5.0, each after its length.
+func looksLikeITCH(head []byte) bool {
+	const enough = 3
+	for n := 0; n < enough; n++ {
+		if len(head) < 3 {
+			return n > 0
+		}
+		length := int(head[0])<<8 | int(head[1])
+		if length == 0 || itch50.Length(head[2]) != length {
+			return n > 0 && length == 0 // the end-of-session marker
+		}
+		if len(head) < 2+length {
+			return true // cut: all that is there fits
+		}
+		head = head[2+length:]
+	}
+	return true
+}
+
+// captureSource is a file of datagrams.
+type captureSource struct {
+	in       input
+	run      *run
+	number   int
+	reader   *pcap.Reader
+	datagram pcap.Datagram
+	lastDst  netip.AddrPort // of the datagram before, whose line is lastLine
+	lastLine lineRef
+}
+
+func (s *captureSource) input() *input { return &s.in }
+
+func (s *captureSource) read() error {
+	if err := s.reader.Next(&s.datagram); err != nil {
+		return err
+	}
+	if s.datagram.TsRecv != market.UndefTime {
+		s.in.at = s.datagram.TsRecv
+	} // else: a record without a time was captured when the one before was
+	return nil
+}
+
+func (s *captureSource) deliver() error {
+	d := &s.datagram
+	if s.lastLine.channel == nil || d.Dst != s.lastDst {
+		ref, err := s.run.channels.line(s.number, s.in.at, d)
+		if err != nil {
+			return err
+		}
+		if ref.channel == nil {
+			return nil // of no feed we know; counted
+		}
+		s.lastDst, s.lastLine = d.Dst, ref
+	}
+	s.lastLine.channel.Pipeline.OnDatagram(s.lastLine.line, s.in.at, d.Payload)
+	return nil
+}
+
+// itchSource is a file of ITCH messages.
+type itchSource struct {
+	in      input
+	channel *Channel
+	reader  *itch50.FileReader
+	single  bool // item by item: other inputs or the pace need each message's time
+	day     market.Nanos
+	block   []byte
+	framed  []byte // the current message with its length, where single
+	n       int
+	seq     uint64
+}
+
+func newITCHSource(r *run, in input, whole io.Reader) (source, error) {
+	in.kind = "itch"
+	day := r.opt.Midnight
+	if day == 0 {
+		var ok bool
+		if day, ok = dayFromName(in.path); !ok {
+			in.notes = append(in.notes, "no day given and none in the file's name: times count from the Unix epoch")
+		}
+	}
+	s := &itchSource{in: in, day: day, single: r.opt.Speed > 0 || len(r.opt.Paths) > 1, seq: 1}
+	if r.opt.TypedLengths {
+		s.reader = itch50.NewTypedFileReader(whole)
+	} else {
+		s.reader = itch50.NewFileReader(whole)
+	}
+	cfg := gateway.DefaultConfig(gateway.ITCH)
+	cfg.Midnight = day
+	var err error
+	s.channel, err = r.channels.add(cfg, in.path)
+	return s, err
+}
+
+func (s *itchSource) input() *input { return &s.in }
+
+func (s *itchSource) read() (err error) {
+	if s.single {
+		msg, err := s.reader.Next()
+		if err != nil {
+			return s.end(err)
+		}
+		s.framed = itch50.AppendFramed(s.framed[:0], msg)
+		s.block, s.n = s.framed, 1
+	} else if s.block, s.n, err = s.reader.Block(); err != nil {
+		return s.end(err)
+	}
+	// Every message has its time at the same place, after type, locate and tracking number.
+	const timeAt, timeEnd = 2 + 5, 2 + 11
+	if len(s.block) >= timeEnd {
+		var t market.Nanos
+		for _, b := range s.block[timeAt:timeEnd] {
+			t = t<<8 | market.Nanos(b)
+		}
+		s.in.at = s.day + t
+	}
+	return nil
+}
+
+func (s *itchSource) end(err error) error {
+	if err == io.EOF && !s.reader.Ended() {
+		s.in.notes = append(s.in.notes, "no end-of-session marker: the file may be part of a day")
+	}
+	return err
+}
+
+func (s *itchSource) deliver() error {
+	s.channel.Pipeline.OnBlock(s.seq, s.block)
+	s.seq += uint64(s.n)
+	return nil
+}
+
+// dbnSource is a file of DBN records. Market-by-order records go through books; the others are
+// counted, and pass to an output of their own schema.
+type dbnSource struct {
+	in      input
+	run     *run
+	channel *Channel
+	reader  *dbn.Reader
+	record  dbn.Record
+	mbo     dbn.MBO
+	event   market.Event
+}
+
+func newDBNSource(r *run, in input, whole io.Reader) (source, error) {
+	in.kind = "dbn"
+	reader, err := dbn.NewReader(whole)
+	if err != nil {
+		return nil, err
+	}
+	m := reader.Metadata()
+	cfg := gateway.DefaultConfig(gateway.MBO)
+	cfg.Publisher = market.Publisher{Dataset: m.Dataset}
+	if known, ok := market.PublisherByDataset(m.Dataset); ok {
+		cfg.Publisher = known
+	}
+	s := &dbnSource{in: in, run: r, reader: reader}
+	if s.channel, err = r.channels.add(cfg, in.path); err != nil {
+		return nil, err
+	}
+	s.channel.metadata = m
+	for _, mapping := range m.Mappings {
+		for _, interval := range mapping.Intervals {
+			if in, ok := instrumentOf(m, mapping.Symbol, interval.Symbol); ok {
+				in.Publisher = cfg.Publisher.ID
+				s.channel.Pipeline.Define(in)
+			}
+		}
+	}
+	return s, nil
+}
+
+func (s *dbnSource) input() *input { return &s.in }
+
+func (s *dbnSource) read() (err error) {
+	if s.record, err = s.reader.Next(); err != nil {
+		return err
+	}
+	s.in.at = max(s.in.at, s.record.TsEvent)
+	if s.record.RType == dbn.RTypeMBO {
+		if err := s.mbo.Parse(s.record); err != nil {
+			return err
+		}
+		s.mbo.Event(&s.event)
+		if s.event.TsRecv != market.UndefTime {
+			s.in.at = s.event.TsRecv
+		}
+	}
+	return nil
+}
+
+func (s *dbnSource) deliver() error {
+	s.channel.records[s.record.RType]++
+	if s.record.RType == dbn.RTypeMBO {
+		s.channel.Pipeline.OnEvent(&s.event)
+		return nil
+	}
+	return s.channel.sink.onRecord(s.record)
+}
