@@ -1,0 +1,192 @@
+package archtest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A layer says what a package may import. Where several rows fit a package, all of them hold.
+type layer struct {
+	packages string   // whom the row is about
+	only     []string // of ours, nothing but these; nil for no such limit
+	never    []string // neither of ours nor of others
+	except   []string // from never
+	why      string
+}
+
+// What a package without input and output does not import. An address (net/netip) is a value.
+var (
+	inputOutput       = []string{"net/...", "os/...", "syscall", "golang.org/x/sys/..."}
+	inputOutputExcept = []string{"net/netip"}
+)
+
+var layers = []layer{
+	{
+		packages: "market", only: []string{},
+		never: inputOutput, except: inputOutputExcept,
+		why: "market is the leaf that everybody shares: it knows no protocol, no book and no clock",
+	},
+	{
+		packages: "codec/...", only: []string{"market"},
+		never: inputOutput, except: inputOutputExcept,
+		why: "a codec turns bytes into values and back: it does no input or output and knows no other codec, so that each can be fuzzed and used alone",
+	},
+	{
+		packages: "arbiter/...", only: []string{"market"},
+		never: inputOutput, except: inputOutputExcept,
+		why: "the arbiter is a state machine over lines, sequences and times: live, replay and tests drive it alike",
+	},
+	{
+		packages: "book/...", only: []string{"market", "book/..."},
+		never: []string{"net/...", "os/..."}, // syscall: pages for its tables
+		why:   "a book applies facts: it does not know where they come from or who reads it",
+	},
+	{
+		packages: "gateway", only: []string{"market", "codec/...", "arbiter/...", "book/..."},
+		never:  append([]string{"github.com/jackc/pgx/...", "github.com/valyala/fasthttp/..."}, inputOutput...),
+		except: inputOutputExcept,
+		why:    "the pipeline is a function of its input: sockets, files, databases and sinks are at its edges",
+	},
+	{
+		packages: "sinks/...", never: []string{module + "gateway/..."},
+		why: "a sink takes what it is given: if it knew the gateway, it could make it wait",
+	},
+	{
+		packages: "...", never: []string{module + "cmd/..."},
+		why: "commands are wiring and flags: what others need belongs to a package with a name of its own",
+	},
+}
+
+func importsRule(tree []*file) (problems []string) {
+	for _, f := range tree {
+		if f.test {
+			continue
+		}
+		for _, l := range layers {
+			if !matches(l.packages, f.dir) {
+				continue
+			}
+			for _, i := range f.imports() {
+				ours, isOurs := strings.CutPrefix(i.path, module)
+				bad := matchesAny(l.never, i.path) && !matchesAny(l.except, i.path)
+				if isOurs && l.only != nil {
+					bad = bad || !matchesAny(l.only, ours)
+				}
+				if bad {
+					problems = append(problems, fmt.Sprintf("%s: %s imports %s: %s", f.at(i.spec), f.dir, i.path, l.why))
+				}
+			}
+		}
+	}
+	return problems
+}
+
+func TestImports(t *testing.T) { hold(t, importsRule) }
+
+func TestImportsRuleCanFail(t *testing.T) {
+	src := func(imports ...string) string {
+		return "package p\n\nimport (\n\"" + strings.Join(imports, "\"\n\"") + "\"\n)\n"
+	}
+	try(t, importsRule,
+		trial{"as it should be", map[string]string{
+			"market/a.go":          src("errors", "time", "math/bits"),
+			"codec/pcap/a.go":      src("io", "net/netip", "tidegate/market"),
+			"arbiter/a.go":         src("tidegate/market"),
+			"book/match/a.go":      src("syscall", "tidegate/market", "tidegate/book"),
+			"gateway/a.go":         src("tidegate/codec/itch50", "tidegate/arbiter", "tidegate/book/match"),
+			"gateway/lines/a.go":   src("net", "tidegate/gateway", "golang.org/x/sys/unix"),
+			"sinks/journal/a.go":   src("os", "tidegate/market"),
+			"internal/venue/a.go":  src("os", "tidegate/codec/itch50"),
+			"cmd/tidegate/a.go":    src("os", "net", "tidegate/gateway", "tidegate/sinks/journal"),
+			"codec/pcap/a_test.go": src("os", "tidegate/internal/openfile", "tidegate/codec/dbn"),
+			"bench/a.go":           src("tidegate/book", "tidegate/codec/itch50"),
+		}, nil},
+		trial{"market imports ours", map[string]string{"market/a.go": src("tidegate/book")}, []string{"market/a.go:4: market imports tidegate/book: market is the leaf"}},
+		trial{"codec imports codec", map[string]string{"codec/iex/a.go": src("tidegate/codec/iextp")}, []string{"codec/iex/a.go:4: codec/iex imports tidegate/codec/iextp: a codec"}},
+		trial{"codec imports arbiter", map[string]string{"codec/iex/a.go": src("io", "tidegate/arbiter")}, []string{"codec/iex/a.go:5: "}},
+		trial{"codec imports internal", map[string]string{"codec/iex/a.go": src("tidegate/internal/openfile")}, []string{"codec/iex/a.go:4: "}},
+		trial{"codec does input and output", map[string]string{"codec/iex/a.go": src("net", "net/http", "os", "os/exec", "syscall")}, []string{
+			"codec/iex/a.go:4: ", "codec/iex/a.go:5: ", "codec/iex/a.go:6: ", "codec/iex/a.go:7: ", "codec/iex/a.go:8: ",
+		}},
+		trial{"arbiter imports book", map[string]string{"arbiter/a.go": src("tidegate/book")}, []string{"arbiter/a.go:4: "}},
+		trial{"book imports codec", map[string]string{"book/match/a.go": src("tidegate/codec/ouch50")}, []string{"book/match/a.go:4: "}},
+		trial{"book reads files", map[string]string{"book/a.go": src("os")}, []string{"book/a.go:4: "}},
+		trial{"gateway imports sinks", map[string]string{"gateway/a.go": src("tidegate/sinks/journal")}, []string{"gateway/a.go:4: "}},
+		trial{"gateway imports its edge", map[string]string{"gateway/a.go": src("tidegate/gateway/lines")}, []string{"gateway/a.go:4: "}},
+		trial{"gateway opens sockets", map[string]string{"gateway/a.go": src("net", "os", "github.com/jackc/pgx/v5", "github.com/valyala/fasthttp")}, []string{
+			"gateway/a.go:4: ", "gateway/a.go:5: ", "gateway/a.go:6: ", "gateway/a.go:7: ",
+		}},
+		trial{"sink imports gateway", map[string]string{"sinks/journal/a.go": src("tidegate/gateway/replay")}, []string{"sinks/journal/a.go:4: "}},
+		trial{"somebody imports a command", map[string]string{"internal/x/a.go": src("tidegate/cmd/tidegate")}, []string{"internal/x/a.go:4: internal/x imports tidegate/cmd/tidegate: commands are"}},
+	)
+}
+
+// An owner is the one package that touches a library; the rest sees our types.
+type owner struct {
+	library  string
+	packages string
+	why      string
+}
+
+var owners = []owner{
+	{"github.com/gopacket/gopacket/...", "codec/pcap", "capture files are codec/pcap's"},
+	{"github.com/klauspost/compress/...", "internal/openfile", "compressed files are internal/openfile's, with its limits and its errors"},
+	{"github.com/alecthomas/kong/...", "cmd/tidegate", "flags are read by the command alone"},
+	{"github.com/schollz/progressbar/v3/...", "cmd/tidegate", "what a person sees is the command's"},
+	{"golang.org/x/term/...", "cmd/tidegate", "what a person sees is the command's"},
+	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench", "latencies are bench's to report"},
+}
+
+func ownersRule(tree []*file) (problems []string) {
+	for _, f := range tree {
+		if f.test {
+			continue
+		}
+		for _, i := range f.imports() {
+			first, _, _ := strings.Cut(i.path, "/")
+			if !strings.Contains(first, ".") {
+				continue // the standard library's, or ours
+			}
+			if why := strangeTo(f.dir, i.path); why != "" {
+				problems = append(problems, fmt.Sprintf("%s: %s imports %s: %s", f.at(i.spec), f.dir, i.path, why))
+			}
+		}
+	}
+	return problems
+}
+
+// strangeTo says why a package may not import a library, or nothing if it may.
+func strangeTo(dir, library string) string {
+	for _, o := range owners {
+		if matches(o.library, library) {
+			if matches(o.packages, dir) {
+				return ""
+			}
+			return fmt.Sprintf("only %s may: %s", o.packages, o.why)
+		}
+	}
+	return "the library has no owner: give it one package that touches it, and a row in this test"
+}
+
+func TestLibrariesHaveOneOwner(t *testing.T) { hold(t, ownersRule) }
+
+func TestOwnersRuleCanFail(t *testing.T) {
+	try(t, ownersRule,
+		trial{"as it should be", map[string]string{
+			"internal/openfile/a.go": `package p; import "github.com/klauspost/compress/zstd"`,
+			"cmd/tidegate/a.go":      `package p; import ("github.com/alecthomas/kong"; "github.com/schollz/progressbar/v3"; "golang.org/x/term")`,
+			"bench/a.go":             `package p; import ("fmt"; "tidegate/book"; "github.com/HdrHistogram/hdrhistogram-go")`,
+			"book/a_test.go":         `package p; import "pgregory.net/rapid"`,
+		}, nil},
+		trial{"another package", map[string]string{
+			"codec/dbn/a.go": `package p; import "github.com/klauspost/compress/zstd"`,
+		}, []string{"codec/dbn/a.go:1: codec/dbn imports github.com/klauspost/compress/zstd: only internal/openfile may"}},
+		trial{"below the owner is another package", map[string]string{
+			"cmd/tidegate/x/a.go": `package p; import "github.com/alecthomas/kong"`,
+		}, []string{"cmd/tidegate/x/a.go:1: "}},
+		trial{"nobody's", map[string]string{
+			"bench/a.go": `package p; import "example.com/left/pad"`,
+		}, []string{"bench/a.go:1: bench imports example.com/left/pad: the library has no owner"}},
+	)
+}
