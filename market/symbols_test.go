@@ -1,11 +1,11 @@
-package market_test
+package market
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
-	"tidegate/market"
 )
 
 // padded returns a symbol as venues send it.
@@ -15,10 +15,10 @@ func padded(symbol string) (key [8]byte) {
 }
 
 func TestSymbolTableNumbersInOrderOfAppearance(t *testing.T) {
-	table := market.NewSymbolTable(10)
+	table := NewSymbolTable(10)
 	for _, step := range []struct {
 		symbol string
-		id     market.InstrumentID
+		id     InstrumentID
 		isNew  bool
 	}{
 		{"ZIEXT", 1, true},
@@ -40,7 +40,7 @@ func TestSymbolTableNumbersInOrderOfAppearance(t *testing.T) {
 	if got := table.Len(); got != 5 {
 		t.Errorf("Len() = %d, want 5", got)
 	}
-	for _, id := range []market.InstrumentID{0, 6, 1 << 31} {
+	for _, id := range []InstrumentID{0, 6, 1 << 31} {
 		if got := table.Symbol(id); got != "" {
 			t.Errorf("Symbol(%d) = %q, want none", id, got)
 		}
@@ -50,7 +50,7 @@ func TestSymbolTableNumbersInOrderOfAppearance(t *testing.T) {
 func TestSymbolTableKeepsItsLimit(t *testing.T) {
 	// 64 is reached while the table would have to grow, 3 while it would not.
 	for _, limit := range []int{1, 3, 32, 64} {
-		table := market.NewSymbolTable(limit)
+		table := NewSymbolTable(limit)
 		for i := range limit {
 			if id, isNew := table.ID(padded(fmt.Sprint(i))); int(id) != i+1 || !isNew {
 				t.Fatalf("limit %d: symbol %d got %d, %t", limit, i, id, isNew)
@@ -71,14 +71,14 @@ func TestSymbolTableKeepsItsLimit(t *testing.T) {
 }
 
 func TestSymbolTableRefusesSenselessLimits(t *testing.T) {
-	for _, limit := range []int{-1, 0, market.SymbolsMax + 1} {
+	for _, limit := range []int{-1, 0, SymbolsMax + 1} {
 		func() {
 			defer func() {
 				if recover() == nil {
 					t.Errorf("NewSymbolTable(%d) did not panic", limit)
 				}
 			}()
-			market.NewSymbolTable(limit)
+			NewSymbolTable(limit)
 		}()
 	}
 }
@@ -87,8 +87,8 @@ func TestSymbolTableRefusesSenselessLimits(t *testing.T) {
 func TestSymbolTableAgreesWithMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 300).Draw(t, "limit")
-		table := market.NewSymbolTable(limit)
-		ids := map[[8]byte]market.InstrumentID{}
+		table := NewSymbolTable(limit)
+		ids := map[[8]byte]InstrumentID{}
 		// Few letters, so that symbols repeat; three of them, so that the table grows.
 		symbol := rapid.StringMatching(`[A-H]{1,3}( |\.[A-B])?`)
 		for _, s := range rapid.SliceOfN(symbol, 0, 600).Draw(t, "symbols") {
@@ -96,7 +96,7 @@ func TestSymbolTableAgreesWithMap(t *testing.T) {
 			wantID, known := ids[key]
 			wantNew := !known && len(ids) < limit
 			if wantNew {
-				wantID = market.InstrumentID(len(ids) + 1)
+				wantID = InstrumentID(len(ids) + 1)
 				ids[key] = wantID
 			}
 			if id, isNew := table.ID(key); id != wantID || isNew != wantNew {
@@ -109,8 +109,35 @@ func TestSymbolTableAgreesWithMap(t *testing.T) {
 	})
 }
 
+// Two symbols that differ in one byte and fall on the same slot are two symbols, whichever byte.
+func TestSymbolTableTellsCollisionsApart(t *testing.T) {
+	for position := range 8 {
+		table := NewSymbolTable(10)
+		first := map[uint64][8]byte{} // by slot
+		key := padded("")
+		for value := range 256 { // more values than slots: some fall together
+			key[position] = byte(value)
+			slot := table.home(binary.LittleEndian.Uint64(key[:]))
+			other, taken := first[slot]
+			if !taken {
+				first[slot] = key
+				continue
+			}
+			a, _ := table.ID(other)
+			b, _ := table.ID(key)
+			if a != 1 || b != 2 {
+				t.Errorf("%q and %q on slot %d got %d and %d, want 1 and 2", other, key, slot, a, b)
+			}
+			break
+		}
+		if table.Len() != 2 {
+			t.Errorf("byte %d: no two symbols on one slot", position)
+		}
+	}
+}
+
 func TestSymbolTableLookupDoesNotAllocate(t *testing.T) {
-	table := market.NewSymbolTable(1 << 14)
+	table := NewSymbolTable(1 << 14)
 	keys := make([][8]byte, 8000)
 	for i := range keys {
 		keys[i] = padded(fmt.Sprintf("S%d", i))
@@ -128,7 +155,7 @@ func TestSymbolTableLookupDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkSymbolTableID(b *testing.B) {
-	table := market.NewSymbolTable(1 << 14)
+	table := NewSymbolTable(1 << 14)
 	var keys [8192][8]byte
 	for i := range keys {
 		keys[i] = padded(fmt.Sprintf("S%d", i))
@@ -136,7 +163,7 @@ func BenchmarkSymbolTableID(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		want := market.InstrumentID(i%len(keys) + 1)
+		want := InstrumentID(i%len(keys) + 1)
 		if id, _ := table.ID(keys[i%len(keys)]); id != want {
 			b.Fatalf("got %d, want %d", id, want)
 		}
