@@ -25,9 +25,9 @@ func NewDeep(publisher market.PublisherID, symbols *market.SymbolTable) *Deep {
 //     the price level updates of its event and not between them, so the book is whole when it comes.
 //   - A trade break ('B') is Ignored: no book changes, and there is no event that takes a trade back.
 //
-// It returns Applied when u is filled, Cold for a message that is for DecodeCold, and else the
-// fault; u is then undefined. Short, UnknownType, BadPrice, BadTime (before 1970) and BookFull (no
-// number left for a new symbol) are the faults.
+// It returns Applied when u is filled, and u is undefined otherwise. Cold is for a message that is
+// for DecodeCold, Ignored for a trade break. The faults are Short, UnknownType, BadPrice, BadTime
+// (before 1970) and BookFull (no number left for a new symbol).
 //
 // Decode sets all fields of u but Seq, TsRecv, TsInDelta, Channel, PrevPrice and PrevSize. It keeps
 // nothing of b and does not allocate, except where a new symbol makes the symbol table grow.

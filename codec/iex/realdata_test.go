@@ -285,13 +285,14 @@ func TestDeepSampleDay(t *testing.T) {
 		lengths: map[string]int{}, flags: map[string]int{}, symbol: map[market.InstrumentID]bool{},
 		last: map[market.InstrumentID]market.Update{},
 	}
-	readCapture(t, deepCapture, r.datagram)
+	cut := readCapture(t, deepCapture, r.datagram)
 	r.endEpoch()
 
 	for _, c := range []struct {
 		what      string
 		got, want any
 	}{
+		{"last record is cut", cut, true},
 		{"packets", r.packets, truth.Packets},
 		{"messages by length", r.lengths, truth.ByLength},
 		{"flag bytes", r.flags, truth.Flags},
