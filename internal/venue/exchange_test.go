@@ -53,6 +53,9 @@ func TestStreamRebuildsTheBooks(t *testing.T) {
 			if err := r.compare(x); err != nil {
 				t.Fatal(err)
 			}
+			if len(r.bulk) != 0 {
+				t.Errorf("%d matches were never reported by a cross", len(r.bulk))
+			}
 			if r.count != x.Messages() {
 				t.Errorf("%d messages, the exchange says %d", r.count, x.Messages())
 			}

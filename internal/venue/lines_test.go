@@ -251,6 +251,23 @@ func TestImpairmentsOfOneLineLeaveTheOther(t *testing.T) {
 	}
 }
 
+func TestEqualLinesHaveTheirOwnLuck(t *testing.T) {
+	lossy := Impairment{Loss: 0.1}
+	arrived, _, err := Impair(numbered(10_000), []Impairment{lossy, lossy}, 9, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onBoth, seen := uint64(0), make(map[int]bool)
+	for _, d := range arrived {
+		if seen[number(d)] {
+			onBoth++
+		}
+		seen[number(d)] = true
+	}
+	wantBetween(t, "arrived at 10 % loss on both lines", onBoth, 8000, 8200)
+	wantBetween(t, "arrived on either", uint64(len(seen)), 9870, 9930)
+}
+
 func TestSparedPacketsAvoidLinesThatAreDown(t *testing.T) {
 	const all = 20 * market.Second
 	dead := Impairment{Down: []Span{{0, all}}}

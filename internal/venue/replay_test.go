@@ -21,8 +21,9 @@ type replay struct {
 	flows   map[uint16]*flows
 	types   map[byte]uint64
 	count   uint64
-	last    uint64 // timestamp
-	session []byte // system events
+	last    uint64                 // timestamp
+	session []byte                 // system events
+	bulk    map[uint64]market.Size // executed by match number, to be reported by a cross
 	// strict checks priority at each execution, which costs a walk over all orders.
 	strict bool
 }
@@ -43,6 +44,7 @@ func newReplay() *replay {
 		trades: make(map[uint16]*Tally),
 		flows:  make(map[uint16]*flows),
 		types:  make(map[byte]uint64),
+		bulk:   make(map[uint64]market.Size),
 	}
 }
 
@@ -131,6 +133,10 @@ func (r *replay) apply(b []byte) error {
 		if err := m.Parse(b); err != nil {
 			return err
 		}
+		if part := r.bulk[m.Match]; part > market.Size(m.Shares) {
+			return fmt.Errorf("cross of %d: %d of it were executed before", m.Shares, part)
+		}
+		delete(r.bulk, m.Match)
 		if m.Shares > 0 {
 			r.tally(m.Locate).add(market.Size(m.Shares))
 		}
@@ -207,6 +213,7 @@ func (r *replay) execute(m itch50.OrderExecuted, printable bool) error {
 	if printable {
 		return r.trade(m.Header, given)
 	}
+	r.bulk[m.Match] += given
 	return nil
 }
 

@@ -132,6 +132,9 @@ func TestProtectedCapturesTellTheTruth(t *testing.T) {
 			if l.Packets != packets || l.Lost == 0 || l.Spared == 0 {
 				t.Errorf("seed %d: line %s: %+v, %d packets were sent", seed, l.Name, l.LineCounts, packets)
 			}
+			if l.Delivered != l.Packets-l.Lost+l.Duplicated {
+				t.Errorf("seed %d: line %s: %+v: not all has arrived", seed, l.Name, l.LineCounts)
+			}
 		}
 	}
 }
