@@ -251,7 +251,7 @@ func (r *Reader) onSimplePacket(body []byte, f *frame) error {
 
 // setFrame completes f with the captured bytes at the start of b.
 func (r *Reader) setFrame(i *iface, captured uint32, b []byte, f *frame) error {
-	if captured > frameBytesMax || int(captured) > len(b) {
+	if uint64(captured) > uint64(len(b)) {
 		return r.corrupt("%d bytes captured in a block with room for %d", captured, len(b))
 	}
 	f.link = i.link

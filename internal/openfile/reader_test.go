@@ -232,25 +232,54 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// A zstd frame that asks for a window of 1 GiB is refused before memory is taken for it.
+// A zstd frame may ask for a window of 128 MiB, as the zstd command allows, and not for more.
 func TestWindowIsBounded(t *testing.T) {
-	window := byte(20 << 3) // 2^(10+20) bytes
-	file := append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, window}, make([]byte, 64)...)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	r, err := openfile.NewReader(bytes.NewReader(file))
+	for windowLog, allowed := range map[byte]bool{20: true, 27: true, 28: false, 30: false, 41: false} {
+		// One raw block, without a checksum (RFC 8878 section 3.1.1).
+		file := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, (windowLog - 10) << 3, 5<<3 | 1, 0, 0}
+		r, err := openfile.NewReader(bytes.NewReader(append(file, "hello"...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := io.ReadAll(r)
+		runtime.ReadMemStats(&after)
+		if allowed && (err != nil || string(got) != "hello") {
+			t.Errorf("window of 2^%d bytes: got %q, %v", windowLog, got, err)
+		}
+		if !allowed && !errors.Is(err, openfile.ErrCorrupt) {
+			t.Errorf("window of 2^%d bytes: got %q, %v, want ErrCorrupt", windowLog, got, err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; !allowed && took > 16<<20 {
+			t.Errorf("window of 2^%d bytes: took %d bytes of memory", windowLog, took)
+		}
+		_ = r.Close()
+	}
+}
+
+// Reading and writing happen in the caller's goroutine.
+func TestStartsNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	r, err := openfile.NewReader(bytes.NewReader(zstded(t, string(text(1<<20)))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = io.ReadAll(r)
-	runtime.ReadMemStats(&after)
-	if !errors.Is(err, openfile.ErrCorrupt) {
-		t.Errorf("got %v, want ErrCorrupt", err)
+	defer r.Close()
+	if _, err := io.ReadFull(r, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
 	}
-	if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
-		t.Errorf("took %d bytes of memory", took)
+	w, err := openfile.Create(filepath.Join(t.TempDir(), "out.zst"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	_ = r.Close()
+	defer w.Abort()
+	if _, err := w.Write(text(1 << 20)); err != nil {
+		t.Fatal(err)
+	}
+	if during := runtime.NumGoroutine(); during != before {
+		t.Errorf("%d goroutines, %d before", during, before)
+	}
 }
 
 // A source that fails is neither cut nor corrupt.
