@@ -52,8 +52,8 @@
 //
 // Of the options two matter, both of the interface: if_tsresol (9), the unit of time, and
 // if_tsoffset (14), seconds to add. Any unit down to 10^-19 and 2^-63 seconds is converted exactly
-// and rounded down to a nanosecond. Other blocks are passed over. A section starts its interfaces
-// and its byte order anew.
+// and rounded down to a nanosecond. Other blocks are passed over, whatever their length. A section
+// starts its interfaces and its byte order anew.
 //
 // # Frames
 //

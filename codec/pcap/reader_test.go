@@ -284,6 +284,28 @@ func (l *loop) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// BenchmarkNext reads VLAN-tagged datagrams of 1,000 bytes, classic pcap, from memory.
+func BenchmarkNext(b *testing.B) {
+	frame := ether(ip4(17, 0, "", udp(strings.Repeat("x", 1000))), 0x8100, 1, kindIPv4)
+	file := newClassic(binary.LittleEndian, nanos, 1)
+	header := len(file.bytes)
+	for range 100 {
+		file.add(1, 2, uint32(len(frame)), frame)
+	}
+	r, err := pcap.NewReader(&loop{file: file.bytes, header: header})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(16 + len(frame)))
+	b.ReportAllocs()
+	var d pcap.Datagram
+	for b.Loop() {
+		if err := r.Next(&d); err != nil || len(d.Payload) != 1000 {
+			b.Fatalf("payload of %d bytes, %v", len(d.Payload), err)
+		}
+	}
+}
+
 func TestNextDoesNotAllocate(t *testing.T) {
 	frames := [][]byte{
 		ether(ip4(17, 0, "", udp("four")), kindIPv4),
