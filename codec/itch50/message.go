@@ -88,8 +88,6 @@ type Header struct {
 	Timestamp uint64 // nanoseconds since midnight, New York time; 48 bits on the wire
 }
 
-const headerLen = 11 // the message type included
-
 // timestampMask keeps the lower 48 bits of the eight bytes that end with a timestamp.
 const timestampMask = 1<<48 - 1
 

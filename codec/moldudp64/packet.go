@@ -81,7 +81,6 @@ func Parse(b []byte) (Packet, error) {
 		Session: Session(b[:SessionLen]),
 		Count:   binary.BigEndian.Uint16(b[18:]),
 	}
-	body := b[HeaderLen:]
 	switch p.Count {
 	case 0:
 		p.Kind = Heartbeat
@@ -91,21 +90,20 @@ func Parse(b []byte) (Packet, error) {
 	if p.Seq > math.MaxUint64-uint64(p.Count) {
 		return Packet{}, ErrSequence
 	}
-	rest := body
+	end := HeaderLen
 	for range p.Count {
-		if len(rest) < lengthLen {
+		if end > len(b)-lengthLen {
 			return Packet{}, ErrCut
 		}
-		n := lengthLen + int(binary.BigEndian.Uint16(rest))
-		if len(rest) < n {
-			return Packet{}, ErrCut
-		}
-		rest = rest[n:]
+		end += lengthLen + int(binary.BigEndian.Uint16(b[end:]))
 	}
-	if len(rest) != 0 {
+	switch {
+	case end > len(b):
+		return Packet{}, ErrCut
+	case end < len(b):
 		return Packet{}, ErrTrailing
 	}
-	p.Messages = body
+	p.Messages = b[HeaderLen:]
 	return p, nil
 }
 
