@@ -136,6 +136,7 @@ func TestReaderRefusesLengths(t *testing.T) {
 		want   string
 	}{
 		{"zero", bad(func(r []byte) { r[0] = 0 }), "length byte 0, want at least 4 words"},
+		{"less than a header, at the end", append(bytes.Clone(good), 3), "length byte 3, want at least 4 words"},
 		{"less than a header", bad(func(r []byte) { r[0] = 3 }), "length byte 3, want at least 4 words"},
 		{"not its type's", bad(func(r []byte) { r[0] = 13 }), "mbo record of 52 bytes, want 56 in version 3"},
 		{"send time", bad(func(r []byte) { r[0] = 4; r[1] = 0x12 }), "status record of 16 bytes, want 40 in version 3"},
