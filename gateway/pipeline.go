@@ -32,25 +32,31 @@ type Sink interface {
 type Config struct {
 	Feed      Feed
 	Publisher market.Publisher
-	Arbiter   arbiter.Config // unused for MBO
+	// Arbiter holds the limits of the channel's arbiter. Nil: the messages come from a file and are
+	// taken in the order in which they stand there; OnDatagram must not be called.
+	Arbiter *arbiter.Config
 	// Midnight is the start of the trading day at the venue; ITCH messages carry only the time since.
 	Midnight market.Nanos
 	// SymbolsMax is the most symbols of a feed that names instruments by text.
 	SymbolsMax int
 }
 
-// DefaultConfig returns the configuration of a feed, but for Midnight.
+// DefaultConfig returns the configuration of a feed that comes in datagrams, but for Midnight.
 func DefaultConfig(f Feed) Config {
-	return Config{
-		Feed: f, Publisher: f.Publisher(), Arbiter: arbiter.DefaultConfig(), SymbolsMax: 1 << 16,
-	}
+	limits := arbiter.DefaultConfig()
+	return Config{Feed: f, Publisher: f.Publisher(), Arbiter: &limits, SymbolsMax: 1 << 16}
+}
+
+// FileConfig returns the configuration of a feed that comes in a file, but for Midnight.
+func FileConfig(f Feed) Config {
+	return Config{Feed: f, Publisher: f.Publisher(), SymbolsMax: 1 << 16}
 }
 
 // A Pipeline is one channel from datagrams to events. It is owned by one goroutine.
 type Pipeline struct {
 	cfg  Config
 	sink Sink
-	arb  *arbiter.Arbiter // nil for MBO
+	arb  *arbiter.Arbiter // nil where messages come from a file
 
 	itch itch50.Decoder
 	deep *iex.Deep
@@ -94,10 +100,13 @@ func New(cfg Config, sink Sink) (*Pipeline, error) {
 		p.orders = book.NewByOrder(book.ByOrderConfig{})
 		p.books = p.orders
 	}
-	if cfg.Feed == MBO {
+	if cfg.Arbiter == nil {
 		return p, nil
 	}
-	arb, err := arbiter.New(cfg.Arbiter, (*fresh)(p))
+	if cfg.Feed == MBO {
+		return nil, errors.New("pipeline: feed mbo: has no datagrams to arbitrate")
+	}
+	arb, err := arbiter.New(*cfg.Arbiter, (*fresh)(p))
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
@@ -199,7 +208,8 @@ func (p *Pipeline) Books() Books { return p.books }
 // Counts returns what became of every message. It is a copy.
 func (p *Pipeline) Counts() Counts { return p.counts }
 
-// Ledger returns the arbiter's account of every packet. ok is false for feeds without lines.
+// Ledger returns the arbiter's account of every packet. ok is false where messages
+// come from a file.
 func (p *Pipeline) Ledger() (l arbiter.Ledger, ok bool) {
 	if p.arb == nil {
 		return l, false

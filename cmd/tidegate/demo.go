@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"tidegate/codec/dbn"
 	"tidegate/gateway/replay"
@@ -23,8 +24,14 @@ func (c *demoCmd) Run(ctx context.Context, con *console) error {
 	say := func(format string, args ...any) { fmt.Fprintf(con.Out, format+"\n", args...) }
 
 	say("1. A simulated venue trades for three minutes; two lines carry its feed, both imperfect.")
-	gen := generateCaptureCmd{Seed: c.Seed}
+	gen := generateCaptureCmd{Seed: c.Seed, Trading: 3 * time.Minute, Instruments: 8, Rate: 1600}
 	cfg := gen.config()
+	// The other line is waited for until a price would be stale. Let nothing stand still longer.
+	for _, l := range cfg.Lines {
+		for i := range l.Clogged {
+			l.Clogged[i].To = l.Clogged[i].From + 40*market.Millisecond
+		}
+	}
 	truth, err := writeCaptures(c.Dir, cfg)
 	if err != nil {
 		return err
@@ -59,7 +66,7 @@ func (c *demoCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 
-	say("\n3. Is it right?")
+	say("\n\n3. Is it right?")
 	levels, err := compareBooks(result, truth)
 	if err != nil {
 		return err

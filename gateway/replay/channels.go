@@ -3,7 +3,6 @@ package replay
 import (
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -89,9 +88,8 @@ func (c *channels) of(feed gateway.Feed, session arbiter.Session, at market.Nano
 	}
 	cfg := gateway.DefaultConfig(feed)
 	cfg.Midnight = midnightOf(at)
-	cfg.Arbiter = c.run.opt.Arbiter
-	if cfg.Arbiter == (arbiter.Config{}) {
-		cfg.Arbiter = arbiter.DefaultConfig()
+	if c.run.opt.Arbiter != (arbiter.Config{}) {
+		cfg.Arbiter = &c.run.opt.Arbiter
 	}
 	ch, err := c.add(cfg, session.String())
 	if err != nil {
@@ -108,9 +106,6 @@ func (c *channels) add(cfg gateway.Config, name string) (*Channel, error) {
 	}
 	ch := &Channel{Name: name, feed: cfg.Feed, records: make(map[dbn.RType]uint64)}
 	ch.sink = &sink{channel: ch, out: c.run.out}
-	if cfg.Feed == gateway.ITCH && cfg.Arbiter == (arbiter.Config{}) || cfg.Feed == gateway.MBO {
-		ch.Name = filepath.Base(name)
-	}
 	p, err := gateway.New(cfg, ch.sink)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ type Options struct {
 	// says how it is compressed.
 	Out    string
 	Schema dbn.Schema
-	// Arbiter holds the limits of every channel's arbiter.
+	// Arbiter holds the limits of every channel's arbiter. Zero: arbiter.DefaultConfig.
 	Arbiter arbiter.Config
 	// Progress, if set, is called a few times per second of work, and once at the end.
 	Progress func(Progress)

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"path/filepath"
 
 	"tidegate/codec/dbn"
 	"tidegate/codec/itch50"
+	"tidegate/codec/moldudp64"
 	"tidegate/codec/pcap"
 	"tidegate/gateway"
 	"tidegate/internal/openfile"
@@ -149,6 +151,7 @@ func (s *captureSource) deliver() error {
 // itchSource is a file of ITCH messages.
 type itchSource struct {
 	in      input
+	run     *run
 	channel *Channel
 	reader  *itch50.FileReader
 	single  bool // item by item: other inputs or the pace need each message's time
@@ -168,16 +171,16 @@ func newITCHSource(r *run, in input, whole io.Reader) (source, error) {
 			in.notes = append(in.notes, "no day given and none in the file's name: times count from the Unix epoch")
 		}
 	}
-	s := &itchSource{in: in, day: day, single: r.opt.Speed > 0 || len(r.opt.Paths) > 1, seq: 1}
+	s := &itchSource{in: in, run: r, day: day, single: r.opt.Speed > 0 || len(r.opt.Paths) > 1, seq: 1}
 	if r.opt.TypedLengths {
 		s.reader = itch50.NewTypedFileReader(whole)
 	} else {
 		s.reader = itch50.NewFileReader(whole)
 	}
-	cfg := gateway.DefaultConfig(gateway.ITCH)
+	cfg := gateway.FileConfig(gateway.ITCH)
 	cfg.Midnight = day
 	var err error
-	s.channel, err = r.channels.add(cfg, in.path)
+	s.channel, err = r.channels.add(cfg, filepath.Base(in.path))
 	return s, err
 }
 
@@ -194,16 +197,22 @@ func (s *itchSource) read() (err error) {
 	} else if s.block, s.n, err = s.reader.Block(); err != nil {
 		return s.end(err)
 	}
-	// Every message has its time at the same place, after type, locate and tracking number.
-	const timeAt, timeEnd = 2 + 5, 2 + 11
-	if len(s.block) >= timeEnd {
-		var t market.Nanos
-		for _, b := range s.block[timeAt:timeEnd] {
-			t = t<<8 | market.Nanos(b)
-		}
-		s.in.at = s.day + t
-	}
+	s.in.at = s.timeOf(s.block)
 	return nil
+}
+
+// timeOf returns the time of the message at the start of a block. Every message has it at the same
+// place, after its type, locate and tracking number.
+func (s *itchSource) timeOf(block []byte) market.Nanos {
+	const timeAt, timeEnd = 2 + 5, 2 + 11
+	if len(block) < timeEnd {
+		return s.in.at
+	}
+	var t market.Nanos
+	for _, b := range block[timeAt:timeEnd] {
+		t = t<<8 | market.Nanos(b)
+	}
+	return s.day + t
 }
 
 func (s *itchSource) end(err error) error {
@@ -216,6 +225,13 @@ func (s *itchSource) end(err error) error {
 func (s *itchSource) deliver() error {
 	s.channel.Pipeline.OnBlock(s.seq, s.block)
 	s.seq += uint64(s.n)
+	if s.n > 1 { // a block is one item, but time passes in it
+		last := s.block
+		for rest := last; len(rest) > 0; _, rest = moldudp64.Next(rest) {
+			last = rest
+		}
+		s.run.advance(s.timeOf(last))
+	}
 	return nil
 }
 
@@ -238,13 +254,13 @@ func newDBNSource(r *run, in input, whole io.Reader) (source, error) {
 		return nil, err
 	}
 	m := reader.Metadata()
-	cfg := gateway.DefaultConfig(gateway.MBO)
+	cfg := gateway.FileConfig(gateway.MBO)
 	cfg.Publisher = market.Publisher{Dataset: m.Dataset}
 	if known, ok := market.PublisherByDataset(m.Dataset); ok {
 		cfg.Publisher = known
 	}
 	s := &dbnSource{in: in, run: r, reader: reader}
-	if s.channel, err = r.channels.add(cfg, in.path); err != nil {
+	if s.channel, err = r.channels.add(cfg, filepath.Base(in.path)); err != nil {
 		return nil, err
 	}
 	s.channel.metadata = m
