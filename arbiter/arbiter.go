@@ -239,18 +239,14 @@ func (a *Arbiter) judge(p *Packet, l *line) Verdict {
 	if p.Line == LineR {
 		return a.onRecovery(p, l)
 	}
+	if l.suspect.held {
+		a.resolve(p, l)
+	}
 	send := sendTime(p)
 	if p.Session != a.session || a.epoch.Number == 0 {
 		return a.onOtherSession(p, l, send)
 	}
 	l.lastRecv = p.TsRecv
-	if l.suspect.held {
-		if a.confirms(p, l) {
-			a.believe(l)
-		} else {
-			a.refute(l)
-		}
-	}
 	switch where := a.place(p, l, send); where {
 	case older:
 		l.tally.OldEpoch.add(p)

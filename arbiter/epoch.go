@@ -47,13 +47,14 @@ const (
 	older                           // to an epoch before it
 	restarted                       // it begins the next one
 	maybeRestarted                  // it may begin the next one
+	otherSession                    // it may begin the next one, under another session
 	jumped                          // to the channel's epoch, if its sequence can be believed
 )
 
 // suspect is a packet that its line's next packet will confirm or refute.
 type suspect struct {
 	held   bool
-	why    placement // maybeRestarted or jumped
+	why    placement // maybeRestarted, otherSession or jumped
 	packet Packet
 	memory []byte // for packet.Messages
 }
@@ -92,7 +93,7 @@ func (a *Arbiter) onOtherSession(p *Packet, l *line, send market.Nanos) Verdict 
 		l.tally.Foreign.add(p)
 		return Foreign
 	}
-	return a.begin(p, l, send, NewSession)
+	return a.doubt(p, l, otherSession) // two packets of it end the doubt: see resolve
 }
 
 // begin starts an epoch with its first packet.
@@ -139,8 +140,8 @@ func (a *Arbiter) begin(p *Packet, l *line, send market.Nanos, why EpochReason) 
 	return v
 }
 
-// releaseSuspects decides about packets that other lines hold when an epoch begins. A line that may
-// have restarted too has done so; anything else was from before.
+// releaseSuspects decides about packets that lines hold when an epoch begins. A line that seemed to
+// begin the same epoch did so; anything else was from before.
 func (a *Arbiter) releaseSuspects(why EpochReason) {
 	for i := range a.lines {
 		l := &a.lines[i]
@@ -148,7 +149,8 @@ func (a *Arbiter) releaseSuspects(why EpochReason) {
 			continue
 		}
 		p := l.release()
-		if why == Restarted && l.suspect.why == maybeRestarted {
+		if p.Session == a.session &&
+			(why == Restarted && l.suspect.why == maybeRestarted || why == NewSession && l.suspect.why == otherSession) {
 			a.join(l)
 			a.accept(p, l, sendTime(p))
 		} else {
@@ -247,6 +249,7 @@ func (a *Arbiter) jumps(p *Packet) bool {
 
 // doubt holds a packet until its line's next one. It does not count as delivered by the line.
 func (a *Arbiter) doubt(p *Packet, l *line, why placement) Verdict {
+	a.refute(l)
 	s := &l.suspect
 	if len(p.Messages) > len(s.memory) {
 		l.tally.Implausible.add(p)
@@ -259,23 +262,38 @@ func (a *Arbiter) doubt(p *Packet, l *line, why placement) Verdict {
 	return Suspect
 }
 
+// resolve decides about the line's suspect now that its next packet is there. Strangers decide nothing.
+func (a *Arbiter) resolve(p *Packet, l *line) {
+	switch s := &l.suspect; {
+	case a.confirms(p, l):
+		kept := l.release()
+		switch send := sendTime(kept); s.why {
+		case maybeRestarted:
+			a.begin(kept, l, send, Restarted)
+		case otherSession:
+			a.begin(kept, l, send, NewSession)
+		default:
+			a.accept(kept, l, send)
+		}
+	case p.Session == a.session || p.Session == s.packet.Session:
+		a.refute(l)
+	}
+}
+
 // confirms reports whether p goes on where the line's suspect left off.
 func (a *Arbiter) confirms(p *Packet, l *line) bool {
 	s := &l.suspect
 	end := s.packet.end()
-	if p.Seq < end || p.Seq-end > a.cfg.JumpMax {
+	if p.Session != s.packet.Session || p.Seq < end || p.Seq-end > a.cfg.JumpMax {
 		return false
 	}
-	return s.why == jumped || p.Seq < l.high && l.high-p.Seq > a.cfg.FallBackMax
-}
-
-// believe takes the line's suspect for what it says.
-func (a *Arbiter) believe(l *line) {
-	p := l.release()
-	if l.suspect.why == maybeRestarted {
-		a.begin(p, l, sendTime(p), Restarted)
-	} else {
-		a.accept(p, l, sendTime(p))
+	switch s.why {
+	case maybeRestarted:
+		return p.Seq < l.high && l.high-p.Seq > a.cfg.FallBackMax // still far back
+	case otherSession:
+		return a.ending
+	default:
+		return true
 	}
 }
 
