@@ -43,7 +43,7 @@ func (p *Pipeline) itchBlock(block []byte, r run) {
 			r.seq++
 			n++
 		}
-		// p.orders.Prefetch(b.updates[:n])
+		p.orders.Prefetch(b.updates[:n])
 		for i := range n {
 			p.countType(b.messages[i])
 			switch b.verdicts[i] {
