@@ -27,7 +27,7 @@ type ByOrderConfig struct {
 
 func (c ByOrderConfig) withDefaults() ByOrderConfig {
 	if c.OrdersMax == 0 {
-		c.OrdersMax = slabMax
+		c.OrdersMax = ordersMax
 	}
 	if c.InstrumentsMax == 0 {
 		c.InstrumentsMax = 1 << 16
@@ -42,8 +42,8 @@ func (c ByOrderConfig) withDefaults() ByOrderConfig {
 func (c ByOrderConfig) Validate() error {
 	c = c.withDefaults()
 	switch {
-	case c.OrdersMax < 1 || c.OrdersMax > slabMax:
-		return fmt.Errorf("by-order books: orders max %d: want 1 to %d", c.OrdersMax, slabMax)
+	case c.OrdersMax < 1 || c.OrdersMax > ordersMax:
+		return fmt.Errorf("by-order books: orders max %d: want 1 to %d", c.OrdersMax, ordersMax)
 	case c.InstrumentsMax < 1 || c.InstrumentsMax > instrumentsMax:
 		return fmt.Errorf("by-order books: instruments max %d: want 1 to %d", c.InstrumentsMax, instrumentsMax)
 	case c.OrdersExpected < 0 || c.OrdersExpected > c.OrdersMax:
@@ -56,6 +56,9 @@ func (c ByOrderConfig) Validate() error {
 	}
 	return nil
 }
+
+// OrderSizeMax is the largest size of one order in a by-order book.
+const OrderSizeMax market.Size = 1<<32 - 1
 
 // ByOrder holds all by-order books of one channel: every order with its place in the queue.
 //
@@ -81,7 +84,7 @@ func (c ByOrderConfig) Validate() error {
 //   - Oversize: Cancel or Execute of more than the order has; the order is removed.
 //   - BadField: an order without size or price, a size of 0 to take off, a Modify that changes
 //     the side, an action that by-order books do not know.
-//   - BookFull: OrdersMax or InstrumentsMax is reached.
+//   - BookFull: OrdersMax or InstrumentsMax is reached, or the size is above OrderSizeMax.
 //
 // An Add or Modify without a side is market.Ignored.
 type ByOrder struct {
@@ -90,11 +93,17 @@ type ByOrder struct {
 	levels levelSlab
 	index  orderIndex
 
-	books       []book // by book index; 0 is no book
 	instruments instrumentTable
-	windows     blocks[uint32]
-	fars        blocks[farLevel]
-	moving      []uint32 // levels on their way to another window
+	// Book i is sides[2*i] (bids) and sides[2*i+1] (asks), ids[i] and ticks[i]; 0 is no book. Apart,
+	// so that an update touches one cache line of them.
+	sides []side
+	ids   []market.InstrumentID
+	ticks []int64 // tick sizes
+
+	fars   blocks[farLevel]
+	moving []level // levels on their way to another window
+
+	prefetcher prefetcher
 }
 
 // NewByOrder returns empty books. It panics if cfg is not valid.
@@ -103,18 +112,22 @@ func NewByOrder(cfg ByOrderConfig) *ByOrder {
 		panic(err)
 	}
 	cfg = cfg.withDefaults()
-	b := &ByOrder{cfg: cfg, books: largeSlice[book](cfg.InstrumentsMax + 1)[:1]}
+	b := &ByOrder{
+		cfg:    cfg,
+		sides:  largeSlice[side](2*cfg.InstrumentsMax + 2)[:2],
+		ids:    make([]market.InstrumentID, 1, cfg.InstrumentsMax+1),
+		ticks:  make([]int64, 1, cfg.InstrumentsMax+1),
+		moving: make([]level, 0, spanMax),
+	}
 	b.instruments.init(cfg.InstrumentsMax)
 	b.orders.max = uint32(cfg.OrdersMax)
 	expected := uint32(cfg.OrdersExpected)
 	b.orders.reserve(expected + 1)
-	b.levels.reserve(expected + 1)
 	b.index.init(&b.orders, expected)
 	if n := cfg.InstrumentsExpected; n > 0 {
-		b.windows.reserve(n * 2 * (windowMin + windowMin/32))
-		b.fars.reserve(n * 2 << farMin)
+		b.levels.reserve(uint32(min((n+1)*2*spanMin*5/4, windowsMax)))
+		b.fars.reserve(n * 2 << farBitsMin)
 	}
-	b.moving = make([]uint32, 0, windowMax)
 	b.Reset()
 	return b
 }
@@ -124,12 +137,11 @@ func (b *ByOrder) Reset() {
 	b.orders.reset()
 	b.levels.reset()
 	b.index.reset()
-	b.windows.reset()
 	b.fars.reset()
-	b.windows.take(1) // block 0 is none
-	b.fars.take(1)
-	for i := range b.books {
-		b.books[i].side = [2]side{}
+	b.fars.take(1) // block 0 is none
+	for i := range b.sides {
+		s := &b.sides[i]
+		*s = side{inverse: s.inverse, rot: s.rot, lift: s.lift}
 	}
 }
 
@@ -144,8 +156,8 @@ func (b *ByOrder) Define(in market.Instrument) market.Verdict {
 	if tick < 1 || tick > tickMax {
 		tick = b.cfg.TickSize
 	}
-	if bk := &b.books[i]; bk.tick != int64(tick) {
-		b.regrid(bk, tick)
+	if b.ticks[i] != int64(tick) {
+		b.setTick(i, int64(tick))
 	}
 	return market.Applied
 }
@@ -156,11 +168,14 @@ func (b *ByOrder) bookFor(id market.InstrumentID) uint32 {
 	if i := b.instruments.find(id); i != 0 {
 		return i
 	}
-	if len(b.books) > b.cfg.InstrumentsMax {
+	if len(b.ids) > b.cfg.InstrumentsMax {
 		return 0
 	}
-	i := uint32(len(b.books))
-	b.books = append(b.books, book{id: id, grid: newGrid(b.cfg.TickSize)})
+	i := uint32(len(b.ids))
+	b.ids = append(b.ids, id)
+	b.ticks = append(b.ticks, 0)
+	b.sides = append(b.sides, side{}, side{})
+	b.setTick(i, int64(b.cfg.TickSize))
 	b.instruments.set(id, i)
 	return i
 }
@@ -186,12 +201,23 @@ func (b *ByOrder) Apply(u *market.Update) Result {
 	}
 }
 
+// check says what is wrong with the order that an update brings.
+func check(u *market.Update) market.Verdict {
+	switch {
+	case u.Size == 0 || !u.Price.Defined():
+		return market.BadField
+	case u.Size > OrderSizeMax:
+		return market.BookFull
+	}
+	return market.Applied
+}
+
 func (b *ByOrder) add(u *market.Update) Result {
 	if u.Side != market.Bid && u.Side != market.Ask {
 		return Result{Verdict: market.Ignored}
 	}
-	if u.Size == 0 || !u.Price.Defined() {
-		return Result{Verdict: market.BadField}
+	if v := check(u); v != market.Applied {
+		return Result{Verdict: v}
 	}
 	bookIndex := b.bookFor(u.Instrument)
 	hash := hashID(u.OrderID)
@@ -207,33 +233,42 @@ func (b *ByOrder) add(u *market.Update) Result {
 		return Result{Verdict: market.BookFull}
 	}
 	seg.set(slot, hash, i)
-	o.id, o.size = u.OrderID, uint64(u.Size)
-	sideIndex := uint32(u.Side.Index())
-	b.enqueue(i, o, bookIndex, sideIndex, int64(u.Price))
-
-	var r Result
-	if o.level == b.books[bookIndex].side[sideIndex].best {
-		r.Change = BidChanged << sideIndex
+	o.id, o.price, o.size = u.OrderID, int64(u.Price), uint32(u.Size)
+	o.side = bookIndex*2 + uint32(u.Side.Index())
+	if b.enqueue(i, o) {
+		return Result{Change: BidChanged << (o.side & 1)}
 	}
-	return r
+	return Result{}
 }
 
-// enqueue puts an order at the end of the queue at a price.
-func (b *ByOrder) enqueue(i uint32, o *order, bookIndex, sideIndex uint32, price int64) {
-	index, l := b.levelAt(bookIndex, sideIndex, price)
-	o.level, o.prev, o.next = index, l.tail, 0
-	if l.tail != 0 {
+// enqueue puts an order at the end of the queue at its price. It reports whether that is the best
+// price.
+func (b *ByOrder) enqueue(i uint32, o *order) (best bool) {
+	index := b.make(o.side, o.price)
+	l := b.levels.at(index)
+	o.prev, o.next = 0, 0
+	if l.orders != 0 {
+		o.prev = l.tail
 		b.orders.at(l.tail).next = i
 	} else {
-		l.head = i
+		l.size, l.head = 0, i
 	}
 	l.tail = i
-	l.size += o.size
+	l.size += uint64(o.size)
 	l.orders++
+	return index == b.sides[o.side].best
 }
 
-// dequeue takes an order out of its queue.
-func (b *ByOrder) dequeue(o *order, l *level) {
+// dequeue takes an order out of its queue. index is its level's. It reports whether that was the
+// best one.
+func (b *ByOrder) dequeue(o *order, index uint32) (best bool) {
+	l := b.levels.at(index)
+	best = index == b.sides[o.side].best
+	l.size -= uint64(o.size)
+	if l.orders--; l.orders == 0 {
+		b.drop(o.side, index, o.price)
+		return best
+	}
 	if o.prev != 0 {
 		b.orders.at(o.prev).next = o.next
 	} else {
@@ -244,70 +279,67 @@ func (b *ByOrder) dequeue(o *order, l *level) {
 	} else {
 		l.tail = o.prev
 	}
-	l.size -= o.size
-	l.orders--
-	if l.orders == 0 {
-		b.dropLevel(o.level, l)
-	}
+	return best
 }
 
 var sides = [2]market.Side{market.Bid, market.Ask}
 
 // lookup finds the order that an update is about, checks that it is the instrument's, and completes
 // the update with what it was.
-func (b *ByOrder) lookup(u *market.Update, id uint64, hash uint32) (
-	seg *segment, slot, i uint32, o *order, l *level, v market.Verdict,
-) {
-	seg, slot, i = b.index.find(id, hash)
+func (b *ByOrder) lookup(u *market.Update, id uint64) (seg *segment, slot, i uint32, o *order, v market.Verdict) {
+	seg, slot, i = b.index.find(id, hashID(id))
 	if i == 0 {
-		return nil, 0, 0, nil, nil, market.UnknownOrder
+		return nil, 0, 0, nil, market.UnknownOrder
 	}
 	o = b.orders.at(i)
-	l = b.levels.at(o.level)
-	if b.books[l.owner>>1].id != u.Instrument {
-		return nil, 0, 0, nil, nil, market.WrongBook
+	if o.side/2 != b.instruments.find(u.Instrument) {
+		return nil, 0, 0, nil, market.WrongBook
 	}
-	u.PrevPrice, u.PrevSize = market.Price(l.price), market.Size(o.size)
-	return seg, slot, i, o, l, market.Applied
+	u.PrevPrice, u.PrevSize = market.Price(o.price), market.Size(o.size)
+	return seg, slot, i, o, market.Applied
 }
 
+// levelOf returns the index of the level that an order is in.
+func (b *ByOrder) levelOf(o *order) uint32 { return b.find(&b.sides[o.side], o.price, mirror(o.side)) }
+
 // reduce applies Delete, Cancel and Execute.
-func (b *ByOrder) reduce(u *market.Update) Result {
+func (b *ByOrder) reduce(u *market.Update) (r Result) {
 	if u.Size == 0 && u.Action != market.Delete {
 		return Result{Verdict: market.BadField}
 	}
-	seg, slot, i, o, l, v := b.lookup(u, u.OrderID, hashID(u.OrderID))
+	seg, slot, i, o, v := b.lookup(u, u.OrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
-	sideIndex := l.owner & 1
-	u.Side = sides[sideIndex]
+	u.Side = sides[o.side&1]
 	if u.Action == market.Execute && !u.Price.Defined() {
 		u.Price = u.PrevPrice
 	}
-	var r Result
-	if o.level == b.books[l.owner>>1].side[sideIndex].best {
-		r.Change = BidChanged << sideIndex
-	}
+	index := b.levelOf(o)
 	if u.Action != market.Delete {
-		if uint64(u.Size) < o.size {
-			o.size -= uint64(u.Size)
-			l.size -= uint64(u.Size)
+		if size := uint64(u.Size); size < uint64(o.size) {
+			o.size -= uint32(size)
+			b.levels.at(index).size -= size
+			if index == b.sides[o.side].best {
+				r.Change = BidChanged << (o.side & 1)
+			}
 			return r
 		}
-		if uint64(u.Size) > o.size {
+		if u.Size > u.PrevSize {
 			r.Verdict = market.Oversize
 		}
 	}
 	seg.remove(slot)
-	b.dequeue(o, l)
+	if b.dequeue(o, index) {
+		r.Change = BidChanged << (o.side & 1)
+	}
 	b.orders.give(i, o)
 	return r
 }
 
 func (b *ByOrder) replace(u *market.Update) Result {
-	if u.Size == 0 || !u.Price.Defined() {
-		return Result{Verdict: market.BadField}
+	if v := check(u); v != market.Applied {
+		return Result{Verdict: v}
 	}
 	hash := hashID(u.OrderID)
 	if !b.index.makeRoom(hash) {
@@ -318,92 +350,83 @@ func (b *ByOrder) replace(u *market.Update) Result {
 			return Result{Verdict: market.DuplicateOrder}
 		}
 	}
-	seg, slot, i, o, l, v := b.lookup(u, u.PrevOrderID, hashID(u.PrevOrderID))
+	seg, slot, i, o, v := b.lookup(u, u.PrevOrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
-	u.Side = sides[l.owner&1]
+	u.Side = sides[o.side&1]
 	seg.remove(slot)
 	o.id = u.OrderID
-	r := b.move(i, o, l, u)
 	seg, slot, _ = b.index.find(u.OrderID, hash)
 	seg.set(slot, hash, i)
-	return r
+	return b.move(i, o, u)
 }
 
 func (b *ByOrder) modify(u *market.Update) Result {
 	if u.Side != market.Bid && u.Side != market.Ask {
 		return Result{Verdict: market.Ignored}
 	}
-	if u.Size == 0 || !u.Price.Defined() {
-		return Result{Verdict: market.BadField}
+	if v := check(u); v != market.Applied {
+		return Result{Verdict: v}
 	}
-	_, _, i, o, l, v := b.lookup(u, u.OrderID, hashID(u.OrderID))
+	_, _, i, o, v := b.lookup(u, u.OrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
-	if u.Side != sides[l.owner&1] {
+	if u.Side != sides[o.side&1] {
 		u.PrevPrice, u.PrevSize = market.UndefPrice, 0
 		return Result{Verdict: market.BadField}
 	}
-	if size := uint64(u.Size); int64(u.Price) == l.price && size <= o.size {
-		var r Result
-		if size != o.size && o.level == b.books[l.owner>>1].side[l.owner&1].best {
-			r.Change = BidChanged << (l.owner & 1)
-		}
-		l.size -= o.size - size
-		o.size = size
-		return r
+	if u.Price != u.PrevPrice || u.Size > u.PrevSize {
+		return b.move(i, o, u)
 	}
-	return b.move(i, o, l, u)
+	if u.Size == u.PrevSize {
+		return Result{}
+	}
+	index := b.levelOf(o)
+	b.levels.at(index).size -= uint64(u.PrevSize - u.Size)
+	o.size = uint32(u.Size)
+	if index == b.sides[o.side].best {
+		return Result{Change: BidChanged << (o.side & 1)}
+	}
+	return Result{}
 }
 
 // move takes an order to the end of the queue at the update's price, with the update's size.
-func (b *ByOrder) move(i uint32, o *order, l *level, u *market.Update) Result {
-	bookIndex, sideIndex := l.owner>>1, l.owner&1
-	s := &b.books[bookIndex].side[sideIndex]
-	if o.level != s.best && int64(u.Price)^mirror(sideIndex) < s.bestRank {
-		b.dequeue(o, l)
-		o.size = uint64(u.Size)
-		b.enqueue(i, o, bookIndex, sideIndex, int64(u.Price))
-		return Result{}
-	}
+func (b *ByOrder) move(i uint32, o *order, u *market.Update) Result {
+	s := &b.sides[o.side]
 	before := b.bestLevel(s)
-	b.dequeue(o, l)
-	o.size = uint64(u.Size)
-	b.enqueue(i, o, bookIndex, sideIndex, int64(u.Price))
-	if b.bestLevel(s) == before {
+	best := b.dequeue(o, b.levelOf(o))
+	o.price, o.size = int64(u.Price), uint32(u.Size)
+	best = b.enqueue(i, o) || best
+	if !best || b.bestLevel(s) == before {
 		return Result{}
 	}
-	return Result{Change: BidChanged << sideIndex}
+	return Result{Change: BidChanged << (o.side & 1)}
 }
 
 // ClearInstrument removes every order of an instrument.
 func (b *ByOrder) ClearInstrument(id market.InstrumentID) (c Change) {
-	i := b.instruments.find(id)
-	if i == 0 {
-		return 0
-	}
-	bk := &b.books[i]
-	for sideIndex := range bk.side {
-		s := &bk.side[sideIndex]
+	bookIndex := b.instruments.find(id)
+	for sideIndex := range uint32(2) {
+		s := &b.sides[bookIndex*2+sideIndex]
 		if s.best != 0 {
 			c |= BidChanged << sideIndex
 		}
 		for s.best != 0 {
-			b.clearLevel(b.levels.at(s.best))
+			b.clearLevel(s.best)
 		}
 	}
 	return c
 }
 
-func (b *ByOrder) clearLevel(l *level) {
-	for i := l.head; i != 0; {
+func (b *ByOrder) clearLevel(index uint32) {
+	for i := b.levels.at(index).head; i != 0; {
 		o := b.orders.at(i)
 		next := o.next
 		seg, slot, _ := b.index.find(o.id, hashID(o.id))
 		seg.remove(slot)
-		b.dequeue(o, l) // drops the level with its last order
+		b.dequeue(o, index)
 		b.orders.give(i, o)
 		i = next
 	}

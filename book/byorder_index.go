@@ -69,6 +69,21 @@ func (x *orderIndex) find(id uint64, hash uint32) (s *segment, slot, index uint3
 	}
 }
 
+// slotOf returns the slot where the search for a hash begins.
+func (x *orderIndex) slotOf(hash uint32) *uint64 { return &x.segment(hash).slots[hash&segmentMask] }
+
+// guess returns the slab index of an order whose id has a hash, 0 if there is none close to where
+// the search begins.
+func (x *orderIndex) guess(hash uint32) uint32 {
+	slots := &x.segment(hash).slots
+	for i := range uint32(8) {
+		if e := slots[(hash+i)&segmentMask]; uint32(e>>32) == hash {
+			return uint32(e)
+		}
+	}
+	return 0
+}
+
 // set fills a slot that find returned as the place of a missing id.
 func (s *segment) set(slot, hash, index uint32) {
 	s.slots[slot&segmentMask] = uint64(hash)<<32 | uint64(index)

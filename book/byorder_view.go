@@ -14,18 +14,13 @@ func (b *ByOrder) bestLevel(s *side) Level {
 	return b.levels.at(s.best).view()
 }
 
-func (l *level) view() Level {
-	return Level{Price: market.Price(l.price), Size: market.Size(l.size), Orders: l.orders}
-}
-
 // BBO returns the best bid and offer of an instrument, EmptyBBO if it has no book.
 func (b *ByOrder) BBO(id market.InstrumentID) BBO {
 	i := b.instruments.find(id)
 	if i == 0 {
 		return EmptyBBO
 	}
-	bk := &b.books[i]
-	return BBO{Bid: b.bestLevel(&bk.side[0]), Ask: b.bestLevel(&bk.side[1])}
+	return BBO{Bid: b.bestLevel(&b.sides[2*i]), Ask: b.bestLevel(&b.sides[2*i+1])}
 }
 
 // Levels appends the levels of a side to dst, best first, until there are no more or dst is full
@@ -35,7 +30,7 @@ func (b *ByOrder) Levels(id market.InstrumentID, side market.Side, dst []Level) 
 	if i == 0 || len(dst) == cap(dst) {
 		return dst
 	}
-	b.eachLevel(&b.books[i], uint32(side.Index()), func(_ uint32, l *level) bool {
+	b.eachLevel(2*i+uint32(side.Index()), func(l *level) bool {
 		dst = append(dst, l.view())
 		return len(dst) < cap(dst)
 	})
@@ -58,7 +53,7 @@ func (b *ByOrder) Orders(id market.InstrumentID, side market.Side) iter.Seq[Orde
 		if i == 0 {
 			return
 		}
-		b.eachLevel(&b.books[i], uint32(side.Index()), func(_ uint32, l *level) bool {
+		b.eachLevel(2*i+uint32(side.Index()), func(l *level) bool {
 			for n := l.head; n != 0; {
 				o := b.orders.at(n)
 				if !yield(Order{ID: o.id, Price: market.Price(l.price), Size: market.Size(o.size), Side: side}) {
@@ -87,7 +82,7 @@ func (b *ByOrder) hash(bookIndex uint32) uint64 {
 		if bookIndex == 0 {
 			continue
 		}
-		b.eachLevel(&b.books[bookIndex], uint32(sideIndex), func(_ uint32, l *level) bool {
+		b.eachLevel(2*bookIndex+uint32(sideIndex), func(l *level) bool {
 			h.Level(l.view())
 			for n := l.head; n != 0; {
 				o := b.orders.at(n)
@@ -102,21 +97,21 @@ func (b *ByOrder) hash(bookIndex uint32) uint64 {
 
 // HashAll returns the state hash of all books together.
 func (b *ByOrder) HashAll() uint64 {
-	live := make([]uint32, 0, len(b.books))
-	for i := 1; i < len(b.books); i++ {
-		if bk := &b.books[i]; bk.side[0].best != 0 || bk.side[1].best != 0 {
+	live := make([]uint32, 0, len(b.ids))
+	for i := 1; i < len(b.ids); i++ {
+		if b.sides[2*i].best != 0 || b.sides[2*i+1].best != 0 {
 			live = append(live, uint32(i))
 		}
 	}
 	slices.SortFunc(live, func(i, j uint32) int {
-		if b.books[i].id < b.books[j].id {
+		if b.ids[i] < b.ids[j] {
 			return -1
 		}
 		return 1
 	})
 	var h Hasher
 	for _, i := range live {
-		h.Book(b.books[i].id, b.hash(i))
+		h.Book(b.ids[i], b.hash(i))
 	}
 	return h.Sum()
 }

@@ -6,165 +6,180 @@ import (
 	"tidegate/market"
 )
 
-// A grid turns prices into tick numbers without dividing.
-//
-// With tick = odd << k, the number (price+bias) * odd^-1 mod 2^64, rotated right by k, is the exact
-// quotient where price is a multiple of tick. The whole mapping is one to one, so other prices get
-// numbers above every such quotient. "On the grid and in the window" is therefore one comparison.
-type grid struct {
-	inverse uint64 // of the odd part of tick, modulo 2^64
-	bias    uint64 // the multiple of tick below 2^62: makes prices in reach positive
-	tick    int64
-}
-
 const (
 	// tickMax keeps windows away from the ends of the tick numbers.
 	tickMax market.Price = 1 << 48
 	// reach bounds the prices that a window can hold, on both sides of 0.
-	reach = 1 << 61
+	reach = 1 << 60
+
+	// missesMax is how many levels may land in far before the window is placed anew; far's length
+	// over missesShare is added, so that the work per level stays bounded.
+	missesMax   = 16
+	missesShare = 4
+
+	// A window is doubled if one slot in wideShare that it had then would hold a level from far.
+	wideShare = 8
 )
 
-func newGrid(tick market.Price) grid {
-	odd := uint64(tick) >> bits.TrailingZeros64(uint64(tick))
+// setTick sets the tick size of a side that has no window.
+func (s *side) setTick(tick int64) {
+	rot := bits.TrailingZeros64(uint64(tick))
+	odd := uint64(tick) >> rot
 	inverse := odd // right in the low 3 bits; each step doubles their number
 	for range 5 {
 		inverse *= 2 - odd*inverse
 	}
-	return grid{
-		inverse: inverse,
-		bias:    1 << 62 / uint64(tick) * uint64(tick),
-		tick:    int64(tick),
-	}
+	s.inverse, s.rot = inverse, uint8(rot)
+	// tick << (lift-rot) is between 2^61 and 2^62.
+	s.lift = uint8(62 - bits.Len64(uint64(tick)) + rot)
 }
 
-// number returns the tick number of a price.
-func (g *grid) number(price int64) uint64 {
-	k := bits.TrailingZeros64(uint64(g.tick))
-	return bits.RotateLeft64((uint64(price)+g.bias)*g.inverse, -k)
-}
-
-// price returns the price with a tick number.
-func (g *grid) price(number uint64) int64 { return int64(number*uint64(g.tick) - g.bias) }
-
-// nearest returns the tick number at or below a price in reach.
-func (g *grid) nearest(price int64) (number uint64, ok bool) {
+// nearest returns the tick number of the multiple of tick at or below a price; ok is false for a
+// price out of reach.
+func (s *side) nearest(price, tick int64) (number uint64, ok bool) {
 	if price < -reach || price > reach {
 		return 0, false
 	}
-	return (uint64(price) + g.bias) / uint64(g.tick), true
-}
-
-// onGrid reports whether a window could hold a price.
-func (g *grid) onGrid(price int64) bool {
-	n, ok := g.nearest(price)
-	return ok && g.price(n) == price
+	return (uint64(price) + uint64(tick)<<(s.lift-s.rot)) / uint64(tick), true
 }
 
 // windowBase returns the base of a window that has the tick rank best a quarter below its top: the
 // best price may improve that much before the window must move.
-func windowBase(best uint64, span uint16) uint64 { return (best - uint64(span)/4*3) &^ 31 }
+func windowBase(best uint64, span uint16) uint64 {
+	return (best - uint64(span)/4*3) &^ (baseStep - 1)
+}
 
-// placeEmpty places the window of a side that had no level, around the best rank. It reports false
-// when no window can hold that.
-func (b *ByOrder) placeEmpty(bk *book, s *side, f int64) bool {
-	n, ok := bk.nearest(s.bestRank ^ f)
-	if !ok {
+// makeFar makes a level outside the window, unless the window can be moved to it.
+func (b *ByOrder) makeFar(s *side, sideIndex uint32, price int64) uint32 {
+	m := mirror(sideIndex)
+	tick := b.ticks[sideIndex/2]
+	number, near := s.nearest(price, tick)
+	if near && s.best == 0 && (s.span != 0 || b.openWindow(s, spanMin)) {
+		s.base = windowBase(number^uint64(m), s.span)
+		s.misses = 0
+		if _, ok := s.slot(price, m); ok {
+			return b.make(sideIndex, price)
+		}
+	}
+	index := b.insertFar(s, level{price: price}, m)
+	if rank := price ^ m; s.best == 0 || rank > s.bestRank {
+		s.best, s.bestRank = index, rank
+	}
+	if near && s.number(price) == number {
+		if s.misses++; uint32(s.misses) > missesMax+s.farLen/missesShare || s.misses == 1<<16-1 {
+			// The level is not in use yet, but must not be taken for an empty slot.
+			b.levels.at(index).orders = 1
+			b.place(s, m, tick)
+			index = b.find(s, price, m)
+			b.levels.at(index).orders = 0
+		}
+	}
+	return index
+}
+
+// openWindow gives a side an empty window. It reports false if there is no memory for it.
+func (b *ByOrder) openWindow(s *side, span uint16) bool {
+	window := b.levels.takeWindow(uint32(span))
+	if window == 0 {
 		return false
 	}
-	if s.span == 0 {
-		s.span = windowMin
-		s.window = b.windows.take(windowMin + windowMin/32)
-	}
-	s.base = windowBase(n^uint64(f), s.span)
-	s.misses = 0
+	s.window, s.span = window, span
+	s.groupShift = uint8(bits.TrailingZeros16(span / groups))
 	return true
 }
 
-// place moves the window to the best price, and doubles it as long as that brings enough levels
-// in from far.
-func (b *ByOrder) place(bk *book, s *side, f int64) {
+// place moves the window to the best price, and widens it as long as that brings enough levels in
+// from far. Level indexes of the side change.
+func (b *ByOrder) place(s *side, m, tick int64) {
 	s.misses = 0
-	n, ok := bk.nearest(s.bestRank ^ f)
+	number, ok := s.nearest(s.bestRank^m, tick)
 	if !ok {
 		return
 	}
-	best := n ^ uint64(f)
-	span := max(s.span, windowMin)
-	held := b.countFar(bk, s, f, best, span)
-	for span < windowMax {
-		wider := b.countFar(bk, s, f, best, span*2)
-		if wider-held < int(span)/16 {
+	best := number ^ uint64(m)
+	span := max(s.span, spanMin)
+	held := b.countFar(s, m, best, span)
+	for span < spanMax {
+		wider := b.countFar(s, m, best, span*2)
+		if wider-held < int(span)/wideShare {
 			break
 		}
 		span, held = span*2, wider
 	}
-	if base := windowBase(best, span); base != s.base || span != s.span {
-		b.gather(s)
-		if span != s.span {
-			s.span = span
-			s.window = b.windows.take(uint32(span + span/32))
-		}
-		s.base = base
-		b.scatter(bk, s, f)
+	base := windowBase(best, span)
+	if base == s.base && span == s.span {
+		return
 	}
+	b.gather(s)
+	if span != s.span && !b.openWindow(s, span) {
+		base = windowBase(best, s.span)
+	}
+	s.base = base
+	b.scatter(s, m)
+	b.findBest(s, m)
 }
 
 // countFar counts far levels that a window of span ticks around best would hold.
-func (b *ByOrder) countFar(bk *book, s *side, f int64, best uint64, span uint16) (n int) {
+func (b *ByOrder) countFar(s *side, m int64, best uint64, span uint16) (n int) {
 	base := windowBase(best, span)
 	for _, e := range b.farLevels(s) {
-		if bk.number(e.rank^f)^uint64(f)-base < uint64(span) {
+		if s.number(e.rank^m)^uint64(m)-base < uint64(span) {
 			n++
 		}
 	}
 	return n
 }
 
-// gather empties the window into b.moving.
+// gather moves all levels of the window to b.moving.
 func (b *ByOrder) gather(s *side) {
 	b.moving = b.moving[:0]
 	for tick, ok := b.below(s, s.base+uint64(s.span)); ok; tick, ok = b.below(s, tick) {
-		b.moving = append(b.moving, *b.windows.at(s.window + uint32(tick)&uint32(s.span-1)))
-		b.clearWindow(s, tick)
+		l := b.levels.at(s.at(tick))
+		b.moving = append(b.moving, *l)
 	}
+	for i := range uint32(s.span) {
+		*b.levels.at(s.window + i) = level{}
+	}
+	s.occupied = [2]uint64{}
 }
 
 // scatter puts the levels of b.moving and of far where they belong now.
-func (b *ByOrder) scatter(bk *book, s *side, f int64) {
+func (b *ByOrder) scatter(s *side, m int64) {
 	far := b.farLevels(s)
 	kept := far[:0]
 	for _, e := range far {
-		if tick := bk.number(e.rank^f) ^ uint64(f); tick-s.base < uint64(s.span) {
-			b.setWindow(s, tick, e.level)
+		if index, ok := s.slot(e.rank^m, m); ok {
+			*b.levels.at(index) = *b.levels.at(e.level)
+			s.mark(index)
+			b.levels.give(e.level)
 		} else {
 			kept = append(kept, e)
 		}
 	}
 	s.farLen = uint32(len(kept))
-	for _, index := range b.moving {
-		price := b.levels.at(index).price
-		if tick := bk.number(price) ^ uint64(f); tick-s.base < uint64(s.span) {
-			b.setWindow(s, tick, index)
+	for _, l := range b.moving {
+		if index, ok := s.slot(l.price, m); ok {
+			*b.levels.at(index) = l
+			s.mark(index)
 		} else {
-			b.insertFar(s, price^f, index)
+			b.insertFar(s, l, m)
 		}
 	}
 }
 
-// regrid gives a book another tick size.
-func (b *ByOrder) regrid(bk *book, tick market.Price) {
-	for i := range uint32(2) {
-		s := &bk.side[i]
+// setTick gives a book another tick size. Windows are made anew and their old memory is lost until
+// Reset: tick sizes change about never.
+func (b *ByOrder) setTick(bookIndex uint32, tick int64) {
+	b.ticks[bookIndex] = tick
+	for sideIndex := bookIndex * 2; sideIndex < bookIndex*2+2; sideIndex++ {
+		s, m := &b.sides[sideIndex], mirror(sideIndex)
 		b.gather(s)
-		for _, index := range b.moving {
-			b.insertFar(s, b.levels.at(index).price^mirror(i), index)
-		}
-		s.span = 0 // the old block is lost; tick sizes change about never
-	}
-	bk.grid = newGrid(tick)
-	for i := range uint32(2) {
-		if s := &bk.side[i]; s.best != 0 {
-			b.place(bk, s, mirror(i))
+		s.span = 0
+		b.scatter(s, m) // all to far
+		s.setTick(tick)
+		b.findBest(s, m)
+		if s.best != 0 {
+			b.place(s, m, tick)
 		}
 	}
 }
@@ -186,27 +201,21 @@ func (b *ByOrder) searchFar(s *side, rank int64) (i int, ok bool) {
 	return low, low < len(far) && far[low].rank == rank
 }
 
-// newFar adds a new level to far, and places the window anew when that has come too often.
-func (b *ByOrder) newFar(bk *book, s *side, f, rank int64, index uint32) {
-	b.insertFar(s, rank, index)
-	if !bk.onGrid(rank ^ f) {
-		return
-	}
-	if s.misses++; s.misses > missesMax+s.farLen/missesShare {
-		b.place(bk, s, f)
-	}
-}
-
-func (b *ByOrder) insertFar(s *side, rank int64, index uint32) {
+// insertFar adds a level to far and returns its index.
+func (b *ByOrder) insertFar(s *side, l level, m int64) uint32 {
 	if s.farBits == 0 || s.farLen == 1<<s.farBits {
 		old := b.farLevels(s)
-		s.farBits = max(s.farBits+1, farMin)
+		s.farBits = max(s.farBits+1, farBitsMin)
 		s.far = b.fars.take(1 << s.farBits)
 		copy(b.fars.block(s.far, s.farLen), old)
 	}
+	index := b.levels.take()
+	*b.levels.at(index) = l
+	rank := l.price ^ m
 	i, _ := b.searchFar(s, rank)
 	s.farLen++
 	far := b.farLevels(s)
 	copy(far[i+1:], far[i:])
 	far[i] = farLevel{rank: rank, level: index}
+	return index
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // ByOrder is the plain twin of book.ByOrder: a map of orders, and for each price a list of order
-// ids. Everything that is asked is sorted or added up when it is asked. It has no limits.
+// ids. Everything that is asked is sorted or added up when it is asked. The only limit is
+// that of an order's size.
 type ByOrder struct {
 	orders map[uint64]plainOrder
 	queues map[plainLevel][]uint64 // order ids in time priority; never empty
@@ -57,14 +58,19 @@ func (b *ByOrder) Apply(u *market.Update) book.Result {
 func (b *ByOrder) apply(u *market.Update) market.Verdict {
 	u.PrevPrice, u.PrevSize = market.UndefPrice, 0
 	hasSide := u.Side == market.Bid || u.Side == market.Ask
-	hasOrder := u.Size != 0 && u.Price != market.UndefPrice
+	order := market.Applied // what is wrong with the order that u brings
+	if u.Size == 0 || u.Price == market.UndefPrice {
+		order = market.BadField
+	} else if u.Size > book.OrderSizeMax {
+		order = market.BookFull
+	}
 	switch u.Action {
 	case market.Add:
 		if !hasSide {
 			return market.Ignored
 		}
-		if !hasOrder {
-			return market.BadField
+		if order != market.Applied {
+			return order
 		}
 		if _, ok := b.orders[u.OrderID]; ok {
 			return market.DuplicateOrder
@@ -95,8 +101,8 @@ func (b *ByOrder) apply(u *market.Update) market.Verdict {
 		return market.Applied
 
 	case market.Replace:
-		if !hasOrder {
-			return market.BadField
+		if order != market.Applied {
+			return order
 		}
 		if _, ok := b.orders[u.OrderID]; ok && u.OrderID != u.PrevOrderID {
 			return market.DuplicateOrder
@@ -114,8 +120,8 @@ func (b *ByOrder) apply(u *market.Update) market.Verdict {
 		if !hasSide {
 			return market.Ignored
 		}
-		if !hasOrder {
-			return market.BadField
+		if order != market.Applied {
+			return order
 		}
 		o, ok := b.orders[u.OrderID]
 		if ok && o.instrument == u.Instrument && o.side != u.Side {
