@@ -1,5 +1,7 @@
 package itch50
 
+import "strings"
+
 // SystemEvent ('S') marks a step of the trading day.
 type SystemEvent struct {
 	Header
@@ -93,7 +95,7 @@ type TradingAction struct {
 type Reason [4]byte
 
 // String returns the code without padding.
-func (r Reason) String() string { return MPID(r).String() }
+func (r Reason) String() string { return strings.TrimRight(string(r[:]), " ") }
 
 // Append appends the message to b.
 func (m *TradingAction) Append(b []byte) []byte {

@@ -62,14 +62,25 @@ func fold(h uint64, v market.Verdict, u *market.Update) uint64 {
 	return h + (uint64(u.Price) ^ uint64(u.Size)<<24 ^ u.OrderID<<8 ^ uint64(v))
 }
 
-type decodeFunc func(d *Decoder, b []byte, u *market.Update) market.Verdict
-
-func mixHash(d *Decoder, block []byte, decode decodeFunc) (h uint64) {
+// hashDecoded decodes a block and returns a hash of what came out. Its twin differs in one word: the
+// decoder is not a parameter, so that the compiler treats the call as it does in a gateway.
+func hashDecoded(d *Decoder, block []byte) (h uint64) {
 	var u market.Update
 	for len(block) > 0 {
 		var msg []byte
 		msg, block = moldudp64.Next(block)
-		v := decode(d, msg, &u)
+		v := d.Decode(msg, &u)
+		h = fold(h, v, &u)
+	}
+	return h
+}
+
+func hashPlain(d *Decoder, block []byte) (h uint64) {
+	var u market.Update
+	for len(block) > 0 {
+		var msg []byte
+		msg, block = moldudp64.Next(block)
+		v := decodePlain(d, msg, &u)
 		h = fold(h, v, &u)
 	}
 	return h
@@ -77,49 +88,25 @@ func mixHash(d *Decoder, block []byte, decode decodeFunc) (h uint64) {
 
 // BenchmarkDecode decodes a block of synthetic messages (see mix), walking it included, and checks
 // the outcome against the plain twin's. The number to read is ns/msg. With 4,096 messages the
-// processor's branch predictor learns the block by heart, which no real feed allows.
+// processor's branch predictor learns part of the block by heart, which no real feed allows.
 func BenchmarkDecode(b *testing.B) {
 	for _, n := range []int{1 << 12, 1 << 18} {
 		block := mix(n)
-		d := Decoder{Midnight: 1_692_676_800_000_000_000, Publisher: market.NasdaqITCH.ID}
-		want := mixHash(&d, block, decodePlain)
-		perMessage := func(b *testing.B) {
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/msg")
+		want := hashPlain(&testDecoder, block)
+		for _, decoder := range []struct {
+			name string
+			hash func(d *Decoder, block []byte) uint64
+		}{{"table", hashDecoded}, {"plain", hashPlain}} {
+			b.Run(fmt.Sprintf("%s/%d", decoder.name, n), func(b *testing.B) {
+				b.SetBytes(int64(len(block)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if h := decoder.hash(&testDecoder, block); h != want {
+						b.Fatalf("hash %#x, want %#x", h, want)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/msg")
+			})
 		}
-		b.Run(fmt.Sprintf("table/%d", n), func(b *testing.B) {
-			b.SetBytes(int64(len(block)))
-			b.ReportAllocs()
-			for b.Loop() {
-				var u market.Update
-				var h uint64
-				for rest := block; len(rest) > 0; {
-					var msg []byte
-					msg, rest = moldudp64.Next(rest)
-					v := d.Decode(msg, &u)
-					h = fold(h, v, &u)
-				}
-				if h != want {
-					b.Fatalf("hash %#x, want %#x", h, want)
-				}
-			}
-			perMessage(b)
-		})
-		b.Run(fmt.Sprintf("plain/%d", n), func(b *testing.B) {
-			b.SetBytes(int64(len(block)))
-			for b.Loop() {
-				var u market.Update
-				var h uint64
-				for rest := block; len(rest) > 0; {
-					var msg []byte
-					msg, rest = moldudp64.Next(rest)
-					v := decodePlain(&d, msg, &u)
-					h = fold(h, v, &u)
-				}
-				if h != want {
-					b.Fatalf("hash %#x, want %#x", h, want)
-				}
-			}
-			perMessage(b)
-		})
 	}
 }

@@ -221,8 +221,7 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 // for bytes of any kind.
 func TestDecodeAgreesWithPlain(t *testing.T) {
 	block := mix(100_000)
-	got := mixHash(&testDecoder, block, (*Decoder).Decode)
-	want := mixHash(&testDecoder, block, decodePlain)
+	got, want := hashDecoded(&testDecoder, block), hashPlain(&testDecoder, block)
 	if got != want {
 		t.Errorf("hash %#x, want %#x", got, want)
 	}

@@ -58,7 +58,7 @@ func decodePlain(d *Decoder, b []byte, u *market.Update) market.Verdict {
 		if len(b) != lenOrderExecutedWithPrice {
 			return misfit(b, lenOrderExecutedWithPrice)
 		}
-		if plainTime(b) >= dayNanos {
+		if timestamp(b) >= dayNanos {
 			return market.BadTime
 		}
 		printable := b[31]
@@ -77,7 +77,7 @@ func decodePlain(d *Decoder, b []byte, u *market.Update) market.Verdict {
 		if len(b) != lenTrade {
 			return misfit(b, lenTrade)
 		}
-		if plainTime(b) >= dayNanos {
+		if timestamp(b) >= dayNanos {
 			return market.BadTime
 		}
 		if b[19] != Buy && b[19] != Sell {
@@ -95,7 +95,7 @@ func decodePlain(d *Decoder, b []byte, u *market.Update) market.Verdict {
 			return misfit(b, lenCrossTrade)
 		}
 		shares := be.Uint64(b[11:])
-		if plainTime(b) >= dayNanos {
+		if timestamp(b) >= dayNanos {
 			return market.BadTime
 		}
 		if shares == 0 {
@@ -113,7 +113,7 @@ func decodePlain(d *Decoder, b []byte, u *market.Update) market.Verdict {
 		if len(b) != lenBrokenTrade {
 			return misfit(b, lenBrokenTrade)
 		}
-		if plainTime(b) >= dayNanos {
+		if timestamp(b) >= dayNanos {
 			return market.BadTime
 		}
 		return market.Ignored
@@ -131,7 +131,7 @@ func decodePlain(d *Decoder, b []byte, u *market.Update) market.Verdict {
 // plainBegin sets what all messages have, and clears what some have not. It leaves u alone unless it
 // returns Applied.
 func plainBegin(d *Decoder, b *[orderLen]byte, action market.Action, u *market.Update) market.Verdict {
-	ts := plainTime(b[:])
+	ts := timestamp(b[:])
 	if ts >= dayNanos {
 		return market.BadTime
 	}
@@ -152,7 +152,7 @@ func plainBegin(d *Decoder, b *[orderLen]byte, action market.Action, u *market.U
 
 // plainAdd decodes an add order, with or without the attribution that follows it.
 func plainAdd(d *Decoder, b *[lenAddOrder]byte, u *market.Update) market.Verdict {
-	ts := plainTime(b[:])
+	ts := timestamp(b[:])
 	if ts >= dayNanos {
 		return market.BadTime
 	}
@@ -186,12 +186,4 @@ func misfit(b []byte, want int) market.Verdict {
 		return market.Short
 	}
 	return market.Long
-}
-
-// plainTime reads a timestamp byte by byte.
-func plainTime(b []byte) (ts uint64) {
-	for _, c := range b[5:11] {
-		ts = ts<<8 | uint64(c)
-	}
-	return ts
 }
