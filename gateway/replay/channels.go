@@ -34,6 +34,10 @@ type Line struct {
 	Dst  netip.AddrPort // where its datagrams went
 }
 
+// channelsMax bounds how many channels a replay keeps: each has books and a reorder window, and a
+// damaged or hostile capture could name a session per packet.
+const channelsMax = 64
+
 type lineKey struct {
 	file int
 	dst  netip.AddrPort
@@ -85,6 +89,9 @@ func (c *channels) of(feed gateway.Feed, session arbiter.Session, at market.Nano
 		if ch.feed == feed && ch.session == session {
 			return ch, nil
 		}
+	}
+	if len(c.list) >= channelsMax {
+		return nil, fmt.Errorf("session %s: more than %d channels in the input", session, channelsMax)
 	}
 	cfg := gateway.DefaultConfig(feed)
 	cfg.Midnight = midnightOf(at)
