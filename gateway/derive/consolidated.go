@@ -1,203 +1,147 @@
 package derive
 
 import (
-	"fmt"
-
-	"tidegate/book"
 	"tidegate/codec/dbn"
 	"tidegate/market"
 )
 
-// Market is the consolidated book that the channels of several publishers share. Instruments are
-// the same where their publishers give them the same symbol; they are numbered from 1 in order of
-// appearance, and consolidated records carry that number as their instrument id.
-type Market struct {
-	book    *book.Consolidated
-	numbers map[string]market.InstrumentID
-	symbols []string
-}
-
-// NewMarket returns a market without instruments.
-func NewMarket() *Market {
-	return &Market{
-		book:    book.NewConsolidated(book.ConsolidatedConfig{}),
-		numbers: make(map[string]market.InstrumentID),
+// newConsolidated returns one publisher's part in making a consolidated schema.
+func newConsolidated(schema dbn.Schema, view *View) (Deriver, error) {
+	if err := view.market.serve(schema); err != nil {
+		return nil, err
 	}
-}
-
-// number returns the number of a symbol.
-func (m *Market) number(symbol string) market.InstrumentID {
-	id, ok := m.numbers[symbol]
-	if !ok {
-		m.symbols = append(m.symbols, symbol)
-		id = market.InstrumentID(len(m.symbols))
-		m.numbers[symbol] = id
-	}
-	return id
-}
-
-// Symbols returns the symbols in order of their numbers, the first of which is 1.
-func (m *Market) Symbols() []string { return m.symbols }
-
-// Book returns the consolidated book; its index of an instrument is the instrument's number.
-func (m *Market) Book() *book.Consolidated { return m.book }
-
-// A View is one publisher's way into a Market. Views of one Market belong to one loop.
-type View struct {
-	market *Market
-	symbol func(market.InstrumentID) string
-	known  instruments[market.InstrumentID] // publisher's id -> number; 0 not yet
-}
-
-// View returns a view for the publisher whose symbols symbol tells. Where it tells none, the
-// instrument is named by its id.
-func (m *Market) View(symbol func(market.InstrumentID) string) *View {
-	return &View{market: m, symbol: symbol, known: newInstruments(market.InstrumentID(0))}
-}
-
-func (v *View) number(id market.InstrumentID) market.InstrumentID {
-	n := v.known.at(id)
-	if *n == 0 {
-		symbol := v.symbol(id)
-		if symbol == "" {
-			symbol = fmt.Sprintf("#%d", id)
-		}
-		*n = v.market.number(symbol)
-	}
-	return *n
-}
-
-// consolidated makes cmbp-1, tcbbo, cbbo-1s and cbbo-1m from one publisher's events and the
-// consolidated book.
-//
-// The intervals of cbbo close per publisher's channel: an instrument that several publishers quote
-// has one record for each of them in which it changed, all with the quote at that point.
-type consolidated struct {
-	interval
-	schema dbn.Schema
-	rtype  dbn.RType
-	view   *View
-	state  instruments[consolidatedState]
-	dirty  []uint32
-}
-
-type consolidatedState struct {
-	pending pending
-	rec     dbn.CBBO
-	marked  bool
-}
-
-func newConsolidated(schema dbn.Schema, view *View) *consolidated {
 	rtype, _ := schema.RType()
-	var fresh consolidatedState
-	fresh.rec.Price, fresh.rec.Side = market.UndefPrice, market.NoSide
-	fresh.rec.TsEvent = market.UndefTime
-	d := &consolidated{schema: schema, rtype: rtype, view: view, state: newInstruments(fresh)}
 	switch schema {
 	case dbn.SchemaCBBO1s:
-		d.length = market.Second
+		view.market.sample.length = market.Second
 	case dbn.SchemaCBBO1m:
-		d.length = market.Minute
+		view.market.sample.length = market.Minute
+	default:
+		return &consolidated{View: view, rtype: rtype, quotes: schema == dbn.SchemaCMBP1}, nil
 	}
-	return d
+	return &consolidatedSampled{View: view, rtype: rtype}, nil
 }
 
-func (d *consolidated) OnFacts(out []byte, _ *market.Facts) []byte { return out }
+// consolidated makes cmbp-1 (changes of the consolidated best bid and offer, and trades) or,
+// without quotes, tcbbo (trades only) from one publisher's events.
+type consolidated struct {
+	passive
+	*View
+	rtype  dbn.RType
+	quotes bool
+}
 
 func (d *consolidated) OnEvents(out []byte, events []market.Event, books Books) []byte {
 	for i := range events {
 		e := &events[i]
-		if d.length != 0 {
-			out = d.OnTime(out, e.TsRecv)
-			if d.end == 0 {
-				d.begin(e.TsRecv)
-			}
+		s := d.at(e)
+		if s == nil {
+			continue
 		}
-		slot := d.state.index(e.Instrument)
-		s := &d.state.slots[slot]
-		s.pending.note(e)
+		s.pending.note(e, edgeOf(&s.bbo))
 		if e.Action == market.Trade {
-			out = d.onTrade(out, slot, e)
+			out = d.append(out, e, s.number)
 		}
 		if e.Flags&market.FlagLast == 0 {
 			continue
 		}
-		said := s.pending.take(e)
-		number := d.view.number(e.Instrument)
-		// Also where the quote is as before: that it was confirmed now is its age.
-		if !d.view.market.book.Update(uint32(number), e.Publisher, books.BBO(e.Instrument), e.TsRecv) {
-			continue
-		}
-		switch d.schema {
-		case dbn.SchemaCMBP1:
-			out = d.append(out, &said, number)
-		case dbn.SchemaCBBO1s, dbn.SchemaCBBO1m:
-			d.mark(slot, e, number)
+		changed := d.update(s, e, books)
+		said := s.pending.take(e, edgeOf(&s.bbo))
+		if d.quotes && changed {
+			out = d.append(out, &said, s.number)
 		}
 	}
 	return out
 }
 
-func (d *consolidated) onTrade(out []byte, slot uint32, e *market.Event) []byte {
-	number := d.view.number(e.Instrument)
-	if d.length == 0 {
-		return d.append(out, e, number)
-	}
-	rec := &d.state.slots[slot].rec
-	rec.Price, rec.Side, rec.TsEvent = e.Price, e.Side, e.TsEvent
-	rec.Size, _ = dbn.SaturateSize(e.Size)
-	d.mark(slot, e, number)
-	return out
-}
-
-// append makes a cmbp-1 or tcbbo record of e with the consolidated quote as it stands.
+// append makes a record of e with the consolidated quote as it stands.
 func (d *consolidated) append(out []byte, e *market.Event, number market.InstrumentID) []byte {
-	best := d.view.market.book.Best(uint32(number))
 	size, _ := dbn.SaturateSize(e.Size)
 	rec := dbn.CMBP1{
 		Header: header(e),
 		Price:  e.Price, Size: size, Action: e.Action, Side: e.Side, Flags: e.Flags,
 		TsRecv: e.TsRecv, TsInDelta: e.TsInDelta,
-		Level: consolidatedPair(&best),
+		Level: d.market.best(number),
 	}
 	rec.RType, rec.InstrumentID = d.rtype, number
 	return rec.Append(out)
 }
 
-func (d *consolidated) mark(slot uint32, e *market.Event, number market.InstrumentID) {
-	s := &d.state.slots[slot]
-	s.rec.RType = d.rtype
+// marketSample is what a market has to say at the end of the running interval.
+type marketSample struct {
+	interval
+	records []sampleState // by number-1
+	dirty   []market.InstrumentID
+}
+
+type sampleState struct {
+	rec    dbn.CBBO // all but Level and TsRecv, which the end of the interval gives
+	marked bool     // in dirty
+}
+
+// consolidatedSampled makes cbbo-1s and cbbo-1m: the consolidated best bid and offer and the last
+// trade, at the end of each interval in which either changed. All publishers share one interval:
+// the first whose time passes its end publishes it, before anything later reaches the book.
+// Instruments come in the order in which they first changed.
+type consolidatedSampled struct {
+	*View
+	rtype dbn.RType
+}
+
+func (d *consolidatedSampled) OnFacts(out []byte, _ *market.Facts) []byte { return out }
+
+func (d *consolidatedSampled) OnEvents(out []byte, events []market.Event, books Books) []byte {
+	for i := range events {
+		e := &events[i]
+		out = d.OnTime(out, e.TsRecv)
+		s := d.at(e)
+		if s == nil {
+			continue
+		}
+		if sale(e) {
+			rec := d.mark(e, s.number)
+			rec.Price, rec.Side, rec.TsEvent = e.Price, e.Side, e.TsEvent
+			rec.Size, _ = dbn.SaturateSize(e.Size)
+		}
+		if e.Flags&market.FlagLast != 0 && d.update(s, e, books) {
+			d.mark(e, s.number)
+		}
+	}
+	return out
+}
+
+// mark notes that an instrument changed in the running interval, last by e, and returns its record.
+func (d *consolidatedSampled) mark(e *market.Event, number market.InstrumentID) *dbn.CBBO {
+	m := &d.market.sample
+	for len(m.records) < int(number) {
+		m.records = append(m.records, sampleState{rec: dbn.CBBO{
+			Header: dbn.Header{RType: d.rtype, TsEvent: market.UndefTime},
+			Price:  market.UndefPrice, Side: market.NoSide,
+		}})
+	}
+	s := &m.records[number-1]
 	s.rec.PublisherID, s.rec.InstrumentID = e.Publisher, number
 	s.rec.Flags = e.Flags | market.FlagLast
 	if !s.marked {
 		s.marked = true
-		d.dirty = append(d.dirty, slot)
+		m.dirty = append(m.dirty, number)
 	}
+	return &s.rec
 }
 
-func (d *consolidated) OnTime(out []byte, now market.Nanos) []byte {
-	if d.length == 0 || !d.passed(now) {
+func (d *consolidatedSampled) OnTime(out []byte, now market.Nanos) []byte {
+	m := &d.market.sample
+	if !m.passed(now) {
 		return out
 	}
-	for _, slot := range d.dirty {
-		s := &d.state.slots[slot]
+	for _, number := range m.dirty {
+		s := &m.records[number-1]
 		s.marked = false
-		best := d.view.market.book.Best(uint32(s.rec.InstrumentID))
-		s.rec.TsRecv = d.end
-		s.rec.Level = consolidatedPair(&best)
+		s.rec.TsRecv = m.end()
+		s.rec.Level = d.market.best(number)
 		out = s.rec.Append(out)
 	}
-	d.dirty = d.dirty[:0]
-	d.begin(now)
+	m.dirty = m.dirty[:0]
+	m.begin(now)
 	return out
-}
-
-func consolidatedPair(n *book.NBBO) dbn.ConsolidatedLevel {
-	bidSize, _ := dbn.SaturateSize(n.Bid.Size)
-	askSize, _ := dbn.SaturateSize(n.Ask.Size)
-	return dbn.ConsolidatedLevel{
-		BidPrice: n.Bid.Price, AskPrice: n.Ask.Price,
-		BidSize: bidSize, AskSize: askSize,
-		BidPublisher: n.Bid.Publisher, AskPublisher: n.Ask.Publisher,
-	}
 }

@@ -18,8 +18,10 @@
 //
 // A book may be looked at only where the venue says that an event is complete (market.FlagLast). So
 // quotes (mbp-1, mbp-10, bbo, cmbp-1, cbbo) are compared at the ends of events, against what was
-// last published: prices that came and went inside an event are not published. The record tells
-// the last change of the book in that event as its action, side, price and size.
+// last published: prices that came and went inside an event are not published. The record has the
+// times, sequence and flags of the event's last part, and tells one change of the book as its
+// action, side, price and size: the event's last one, unless that lies behind the quote and another
+// does not.
 //
 // A trade's record (tbbo, mbp-1, mbp-10, cmbp-1, tcbbo) carries the quote as it stood before the
 // trade's event.
@@ -50,10 +52,14 @@ type Deriver interface {
 	// OnTime closes the intervals that end at or before now. Times before those of earlier events
 	// or calls are ignored.
 	OnTime(out []byte, now market.Nanos) []byte
+	// Refused returns how many events gave no record because their instrument is one too many: a
+	// deriver knows 65,536, a Market 16,383.
+	Refused() uint64
 }
 
 // New returns the deriver of a schema. Consolidated schemas (cmbp-1, tcbbo, cbbo-1s, cbbo-1m) need
-// a view of the consolidated book that the publisher's channels share; for the others it is nil.
+// a view of a market, which no other deriver has; for the others it is nil. It is an error if the
+// market serves another schema.
 func New(schema dbn.Schema, view *View) (Deriver, error) {
 	switch schema {
 	case dbn.SchemaMBO:
@@ -79,12 +85,12 @@ func New(schema dbn.Schema, view *View) (Deriver, error) {
 	case dbn.SchemaOHLCV1d:
 		return newBars(dbn.RTypeOHLCV1d, market.Day), nil
 	case dbn.SchemaDefinition, dbn.SchemaStatus, dbn.SchemaStatistics, dbn.SchemaImbalance:
-		return facts{schema}, nil
+		return facts{schema: schema}, nil
 	case dbn.SchemaCMBP1, dbn.SchemaTCBBO, dbn.SchemaCBBO1s, dbn.SchemaCBBO1m:
 		if view == nil {
 			return nil, fmt.Errorf("schema %s: needs a consolidated book", schema)
 		}
-		return newConsolidated(schema, view), nil
+		return newConsolidated(schema, view)
 	default:
 		return nil, fmt.Errorf("schema %s: not one that can be derived", schema)
 	}
@@ -111,14 +117,22 @@ func changesBook(a market.Action) bool {
 	}
 }
 
-// nothing is the half of a Deriver that a schema without facts and intervals leaves empty.
-type nothing struct{}
+// passive is what a schema without facts and intervals makes of them.
+type passive struct{}
 
-func (nothing) OnFacts(out []byte, _ *market.Facts) []byte { return out }
-func (nothing) OnTime(out []byte, _ market.Nanos) []byte   { return out }
+func (passive) OnFacts(out []byte, _ *market.Facts) []byte { return out }
+func (passive) OnTime(out []byte, _ market.Nanos) []byte   { return out }
+
+// stateless is what a schema that keeps nothing of its instruments refuses.
+type stateless struct{}
+
+func (stateless) Refused() uint64 { return 0 }
 
 // mbo passes every event on.
-type mbo struct{ nothing }
+type mbo struct {
+	passive
+	stateless
+}
 
 func (mbo) OnEvents(out []byte, events []market.Event, _ Books) []byte {
 	for i := range events {
@@ -128,7 +142,10 @@ func (mbo) OnEvents(out []byte, events []market.Event, _ Books) []byte {
 }
 
 // trades passes trades on.
-type trades struct{ nothing }
+type trades struct {
+	passive
+	stateless
+}
 
 func (trades) OnEvents(out []byte, events []market.Event, _ Books) []byte {
 	for i := range events {
@@ -141,7 +158,10 @@ func (trades) OnEvents(out []byte, events []market.Event, _ Books) []byte {
 }
 
 // facts passes the facts of one kind on.
-type facts struct{ schema dbn.Schema }
+type facts struct {
+	stateless
+	schema dbn.Schema
+}
 
 func (facts) OnEvents(out []byte, _ []market.Event, _ Books) []byte { return out }
 func (facts) OnTime(out []byte, _ market.Nanos) []byte              { return out }
