@@ -94,7 +94,9 @@ func (c *channels) of(feed gateway.Feed, session arbiter.Session, at market.Nano
 		return nil, fmt.Errorf("session %s: more than %d channels in the input", session, channelsMax)
 	}
 	cfg := gateway.DefaultConfig(feed)
-	cfg.Midnight = midnightOf(at)
+	if cfg.Midnight = midnightOf(at); at == 0 { // a capture without times
+		cfg.Midnight = c.run.opt.Midnight
+	}
 	if c.run.opt.Arbiter != (arbiter.Config{}) {
 		cfg.Arbiter = &c.run.opt.Arbiter
 	}

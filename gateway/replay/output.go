@@ -2,7 +2,9 @@ package replay
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"tidegate/arbiter"
 	"tidegate/book"
@@ -22,18 +24,26 @@ type output struct {
 	schema dbn.Schema
 	file   *openfile.HeadedWriter
 	buf    []byte
-	bytes  uint64 // of records
 	count  uint64 // records
 	err    error  // first failure; the replay stops at it
+	kept   bool   // the file is complete and has its name
 	sums   openfile.Sums
 }
 
 func newOutput(path string, schema dbn.Schema) (*output, error) {
 	file, err := openfile.CreateHeaded(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("create %s: %w", path, bare(err))
 	}
 	return &output{path: path, schema: schema, file: file, buf: make([]byte, 0, flushAt+64<<10)}, nil
+}
+
+// bare takes the names of temporary files off an error.
+func bare(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 // flush writes what is collected, if it is enough.
@@ -41,7 +51,6 @@ func (o *output) flush(atLeast int) {
 	if len(o.buf) < atLeast || o.err != nil {
 		return
 	}
-	o.bytes += uint64(len(o.buf))
 	for b := o.buf; len(b) > 0; b = b[4*int(b[0]):] {
 		o.count++
 	}
@@ -64,7 +73,7 @@ func (o *output) finish(m *dbn.Metadata) error {
 	if err := o.file.CloseWith(header); err != nil {
 		return err
 	}
-	o.sums = o.file.Sums()
+	o.kept, o.sums = true, o.file.Sums()
 	return nil
 }
 
@@ -88,8 +97,7 @@ type sink struct {
 	hasher  book.Hasher // over what was published, without receive times
 	gaps    []arbiter.Gap
 	epochs  []arbiter.Epoch
-	passed  uint64 // records passed to the output as they are
-	ignored uint64 // records that are neither market-by-order nor of the output's schema
+	unused  uint64 // records that are neither market-by-order nor of the output's schema
 }
 
 // OnEvents hashes and derives. See gateway.Sink.
@@ -140,7 +148,7 @@ func (s *sink) OnEpoch(e arbiter.Epoch) {
 // written, in the current version of DBN.
 func (s *sink) onRecord(r dbn.Record) error {
 	if s.out == nil || !sameSchema(s.out.schema, r.RType) {
-		s.ignored++
+		s.unused++
 		return nil
 	}
 	b, err := dbn.AppendRecord(s.out.buf, r)
@@ -148,7 +156,6 @@ func (s *sink) onRecord(r dbn.Record) error {
 		return err
 	}
 	s.out.buf = b
-	s.passed++
 	s.out.flush(flushAt)
 	return nil
 }
@@ -159,8 +166,8 @@ func sameSchema(s dbn.Schema, t dbn.RType) bool {
 }
 
 // finish closes the intervals that are still open.
-func (s *sink) finish(last market.Nanos) {
+func (s *sink) finish() {
 	if s.out != nil {
-		s.out.buf = s.deriver.OnTime(s.out.buf, last+market.Day)
+		s.out.buf = s.deriver.OnTime(s.out.buf, timeMax+market.Day)
 	}
 }

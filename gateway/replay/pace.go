@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"tidegate/market"
@@ -30,7 +31,8 @@ func (p *pace) wait(ctx context.Context, at market.Nanos) error {
 		p.start, p.first = time.Now(), at
 		return nil
 	}
-	due := p.start.Add(time.Duration(float64(at-p.first) / p.speed))
+	// A recording may seem to last longer than a Duration can say.
+	due := p.start.Add(time.Duration(min(float64(at-p.first)/p.speed, math.MaxInt64/2)))
 	ahead := time.Until(due)
 	if ahead < 50*time.Microsecond {
 		return nil

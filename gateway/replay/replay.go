@@ -20,6 +20,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"strings"
 	"time"
 
 	"tidegate/arbiter"
@@ -34,7 +37,7 @@ type Options struct {
 	// Publisher overrides what the feed is taken to be of. Zero: the feed's own.
 	Publisher market.Publisher
 	// Midnight is the start of the trading day in ITCH files. Zero: told by the file's name, else
-	// the Unix epoch. Captures have their own date.
+	// the Unix epoch. Captures have their own date, but for those without capture times.
 	Midnight market.Nanos
 	// TypedLengths reads ITCH files whose length fields are zero by the length of each message's type.
 	TypedLengths bool
@@ -64,6 +67,17 @@ type Result struct {
 	Channels []*Channel
 }
 
+// ErrNothing is returned (wrapped) when no input has anything of a feed that is known.
+var ErrNothing = errors.New("nothing to replay: the inputs hold no datagram of ITCH over MoldUDP64, IEX DEEP or IEX TOPS")
+
+// timeMax is the latest time of a recording that is believed. It leaves room for intervals and days
+// after it.
+const timeMax = math.MaxInt64 - 2*market.Day
+
+// checkEvery is how many items pass between looks at the context and the progress. An item is a
+// datagram, a record, or a block of at most 256 KiB.
+const checkEvery = 64
+
 // tickEvery is how much recorded time passes between ticks. The live process ticks as often.
 const tickEvery = market.Millisecond
 
@@ -82,9 +96,13 @@ func Run(ctx context.Context, opt Options) (*Result, error) {
 	err := r.loop(ctx)
 	interrupted := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	if err != nil && !interrupted {
+		r.progress(r.last, true)
 		return nil, err
 	}
 	result, ferr := r.finish()
+	if ferr == nil && len(r.channels.list) == 0 && !interrupted {
+		ferr = fmt.Errorf("replay %s: %w", strings.Join(r.opt.Paths, ", "), ErrNothing)
+	}
 	if ferr != nil {
 		return result, ferr
 	}
@@ -108,6 +126,9 @@ type run struct {
 
 func (r *run) open() error {
 	if r.opt.Out != "" {
+		if err := refuseOverwrite(r.opt.Out, r.opt.Paths); err != nil {
+			return err
+		}
 		out, err := newOutput(r.opt.Out, r.opt.Schema)
 		if err != nil {
 			return err
@@ -122,6 +143,20 @@ func (r *run) open() error {
 			return err
 		}
 		r.sources = append(r.sources, src)
+	}
+	return nil
+}
+
+// refuseOverwrite returns an error if the output would replace one of the inputs.
+func refuseOverwrite(out string, inputs []string) error {
+	to, err := os.Stat(out)
+	if err != nil {
+		return nil // it does not exist yet; what else is wrong, creating it will tell
+	}
+	for _, path := range inputs {
+		if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
+			return fmt.Errorf("create %s: it is an input, and would be replaced", out)
+		}
 	}
 	return nil
 }
@@ -154,7 +189,7 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		s := live[best]
 		at := s.input().at
-		if r.items%1024 == 0 || pace != nil {
+		if r.items%checkEvery == 0 || pace != nil {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -219,13 +254,13 @@ func (r *run) progress(at market.Nanos, final bool) {
 func (r *run) finish() (*Result, error) {
 	for _, c := range r.channels.list {
 		c.Pipeline.Flush()
-		c.sink.finish(r.last)
+		c.sink.finish()
 	}
 	elapsed := time.Since(r.started)
 	r.progress(r.last, true)
 	result := &Result{Channels: r.channels.list}
 	var err error
-	if r.out != nil {
+	if r.out != nil && len(r.channels.list) > 0 {
 		err = r.out.finish(r.channels.metadata(r.opt.Schema, r.first, r.last))
 	}
 	result.Summary = r.summarise(elapsed)
@@ -247,6 +282,14 @@ type source interface {
 	read() error
 	// deliver hands the item to its channel.
 	deliver() error
+}
+
+// passTo notes when the current item was recorded. An item without a time that can be believed was
+// recorded when the one before was.
+func (in *input) passTo(at market.Nanos) {
+	if at >= 0 && at <= timeMax {
+		in.at = at
+	}
 }
 
 // next reads the next item of s, whose input it is. It reports false at the end, and notes why the

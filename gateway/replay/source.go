@@ -65,17 +65,18 @@ func newSource(r *run, number int, path string, f *openfile.File) (source, error
 	whole := io.MultiReader(bytes.NewReader(head), rest)
 	in := input{path: path, file: f}
 
-	if bytes.HasPrefix(head, []byte("DBN")) {
+	switch {
+	case bytes.HasPrefix(head, []byte("DBN")):
 		return newDBNSource(r, in, whole)
-	}
-	if looksLikeITCH(head) || r.opt.TypedLengths {
+	case looksLikeITCH(head):
+		return newITCHSource(r, in, whole)
+	case zeroLengths(head) && !r.opt.TypedLengths:
+		return nil, itch50.ErrZeroLengths
+	case zeroLengths(head):
 		return newITCHSource(r, in, whole)
 	}
 	reader, err := pcap.NewReader(whole)
 	if errors.Is(err, pcap.ErrNotCapture) {
-		if len(head) > 2 && head[0] == 0 && head[1] == 0 && itch50.Length(head[2]) > 0 {
-			return nil, itch50.ErrZeroLengths
-		}
 		return nil, ErrUnknownInput
 	}
 	if err != nil {
@@ -109,12 +110,18 @@ func looksLikeITCH(head []byte) bool {
 	return true
 }
 
+// zeroLengths reports whether a file begins with a message of ITCH 5.0 whose length field is zero.
+func zeroLengths(head []byte) bool {
+	return len(head) > 2 && head[0] == 0 && head[1] == 0 && itch50.Length(head[2]) > 0
+}
+
 // captureSource is a file of datagrams.
 type captureSource struct {
 	in       input
 	run      *run
 	number   int
 	reader   *pcap.Reader
+	untimed  uint64 // datagrams without a capture time
 	datagram pcap.Datagram
 	lastDst  netip.AddrPort // of the datagram before, whose line is lastLine
 	lastLine lineRef
@@ -126,9 +133,10 @@ func (s *captureSource) read() error {
 	if err := s.reader.Next(&s.datagram); err != nil {
 		return err
 	}
-	if s.datagram.TsRecv != market.UndefTime {
-		s.in.at = s.datagram.TsRecv
-	} // else: a record without a time was captured when the one before was
+	if !s.datagram.TsRecv.Defined() {
+		s.untimed++
+	}
+	s.in.passTo(s.datagram.TsRecv)
 	return nil
 }
 
@@ -281,15 +289,13 @@ func (s *dbnSource) read() (err error) {
 	if s.record, err = s.reader.Next(); err != nil {
 		return err
 	}
-	s.in.at = max(s.in.at, s.record.TsEvent)
+	s.in.passTo(max(s.in.at, s.record.TsEvent))
 	if s.record.RType == dbn.RTypeMBO {
 		if err := s.mbo.Parse(s.record); err != nil {
 			return err
 		}
 		s.mbo.Event(&s.event)
-		if s.event.TsRecv != market.UndefTime {
-			s.in.at = s.event.TsRecv
-		}
+		s.in.passTo(s.event.TsRecv)
 	}
 	return nil
 }

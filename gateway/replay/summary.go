@@ -23,8 +23,8 @@ type Summary struct {
 	Events       uint64           `json:"events"`
 	Seconds      float64          `json:"seconds"` // the replay took
 	Rate         float64          `json:"messages_per_second"`
-	// Imperfect counts what a strict user does not accept: inputs cut or corrupt, packets malformed,
-	// messages lost or faulty.
+	// Imperfect counts what a strict user does not accept: inputs cut or corrupt, frames truncated,
+	// packets malformed, messages lost or faulty.
 	Imperfect uint64 `json:"imperfect"`
 }
 
@@ -53,7 +53,8 @@ type ChannelSummary struct {
 	Messages  uint64            `json:"messages"`
 	Types     []TypeCount       `json:"types"`
 	Verdicts  map[string]uint64 `json:"verdicts"`
-	Records   map[string]uint64 `json:"records,omitempty"` // of a DBN input, by type
+	Records   map[string]uint64 `json:"records,omitempty"`        // of a DBN input, by type
+	Unused    uint64            `json:"unused_records,omitempty"` // those neither market-by-order nor of the output's schema
 	Events    uint64            `json:"events"`
 	Trades    uint64            `json:"trades"`
 	Volume    uint64            `json:"volume"`
@@ -123,6 +124,9 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 		if in.Fault != "" {
 			s.Imperfect++
 		}
+		if f := in.Frames; f != nil {
+			s.Imperfect += f.Truncated + f.Malformed
+		}
 		s.Inputs = append(s.Inputs, in)
 	}
 	for _, ch := range r.channels.list {
@@ -134,7 +138,7 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 	if s.Seconds > 0 {
 		s.Rate = float64(s.Messages) / s.Seconds
 	}
-	if r.out != nil {
+	if r.out != nil && r.out.kept {
 		s.Output = r.out.summary()
 	}
 	return s
@@ -152,6 +156,10 @@ func summariseInput(src source) InputSummary {
 	if c, ok := src.(*captureSource); ok {
 		stats := c.reader.Stats()
 		s.Frames = &stats
+		if c.untimed > 0 {
+			s.Notes = append(s.Notes, fmt.Sprintf(
+				"%d datagrams have no capture time: taken to be captured with the one before", c.untimed))
+		}
 	}
 	return s
 }
@@ -184,6 +192,7 @@ func (r *run) summariseChannel(ch *Channel, s *Summary) ChannelSummary {
 			c.Records[t.String()] = n
 		}
 	}
+	c.Unused = ch.sink.unused
 	for _, l := range ch.Lines {
 		c.Lines = append(c.Lines, LineSummary{l.ID.String(), r.opt.Paths[l.File], l.Dst.String()})
 	}

@@ -56,13 +56,40 @@ func (p *printer) row(label, format string, args ...any) {
 	p.line("%-12s  %s", label, fmt.Sprintf(format, args...))
 }
 
+// textWidth is where lists are broken. Paths are not broken.
+const textWidth = 100
+
+// list writes a line with a label, and goes on below where it would get too long.
+func (p *printer) list(label string, parts []string) {
+	for len(parts) > 0 {
+		n, length := 1, len(parts[0])
+		for n < len(parts) && 14+length+len(", ")+len(parts[n])+1 <= textWidth {
+			length += len(", ") + len(parts[n])
+			n++
+		}
+		end := ""
+		if n < len(parts) {
+			end = ","
+		}
+		p.row(label, "%s%s", strings.Join(parts[:n], ", "), end)
+		label, parts = "", parts[n:]
+	}
+}
+
 func (p *printer) input(in *InputSummary) {
 	items := map[string]string{"capture": "datagrams", "itch": "blocks", "dbn": "records"}[in.Kind]
 	p.row("input", "%s: %s, %s, %s, %s %s", in.Path, in.Kind, in.Compression, byteCount(in.Bytes), count(in.Items), items)
 	if f := in.Frames; f != nil && f.Skipped() > 0 {
-		p.row("", "%s of %s frames skipped: %s not IP, %s not UDP, %s fragments, %s truncated, %s malformed, %s of an unknown link",
-			count(f.Skipped()), count(f.Frames), count(f.NotIP), count(f.NotUDP), count(f.Fragment),
-			count(f.Truncated), count(f.Malformed), count(f.UnknownLink))
+		reasons := make(map[string]uint64)
+		for reason, n := range map[string]uint64{
+			"not IP": f.NotIP, "not UDP": f.NotUDP, "fragment": f.Fragment, "truncated": f.Truncated,
+			"malformed": f.Malformed, "unknown link": f.UnknownLink,
+		} {
+			if n > 0 {
+				reasons[reason] = n
+			}
+		}
+		p.row("", "%s of %s frames skipped: %s", count(f.Skipped()), count(f.Frames), strings.Join(counts(reasons), ", "))
 	}
 	for _, n := range in.Notes {
 		p.row("", "note: %s", n)
@@ -75,75 +102,47 @@ func (p *printer) input(in *InputSummary) {
 func (p *printer) channel(c *ChannelSummary) {
 	p.line("")
 	p.row("channel", "%s (%s, %s)", c.Name, c.Feed, c.Publisher)
+	for _, line := range c.Lines {
+		p.row("line "+line.Line, "%s, to %s", filepath.Base(line.Path), line.Dst)
+	}
 	if c.Ledger != nil {
 		p.ledger(c)
 	}
-	p.row("messages", "%s: %s", count(c.Messages), types(c.Types))
-	p.row("verdicts", "%s", counts(c.Verdicts))
+	p.row("decoded", "%s messages", count(c.Messages))
+	p.list("types", types(c.Types))
+	p.list("verdicts", counts(c.Verdicts))
 	if len(c.Records) > 0 {
-		p.row("records", "%s", counts(c.Records))
+		p.list("records", counts(c.Records))
+		if c.Unused > 0 {
+			p.row("", "%s of them are neither market-by-order nor of the output's schema", count(c.Unused))
+		}
 	}
 	p.row("published", "%s events, %s trades, volume %s", count(c.Events), count(c.Trades), count(c.Volume))
 	if c.Suspect > 0 {
 		p.row("", "%s events behind an announced gap are marked: their books may be wrong", count(c.Suspect))
 	}
 	b := &c.Books
-	p.row("books", "%s instruments, %s with quotes, %s locked, %s crossed; state %s",
+	p.row("books", "%s instruments, %s with quotes, %s locked, %s crossed; hash %s",
 		count(uint64(b.Instruments)), count(uint64(b.Quoted)), count(uint64(b.Locked)), count(uint64(b.Crossed)), b.Hash)
-	p.row("stream", "%s", c.StreamHash)
+	p.row("stream", "hash %s", c.StreamHash)
 }
 
-// ledger writes what came of every message of every line.
+// ledger writes what came of every message and packet of every line.
 func (p *printer) ledger(c *ChannelSummary) {
 	l := c.Ledger
-	if p.err != nil {
-		return
-	}
-	tw := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	columns := []struct {
-		name string
-		of   func(*arbiter.LineLedger) uint64
-	}{
-		{"received", func(l *arbiter.LineLedger) uint64 { return l.Received.Messages }},
-		{"published", func(l *arbiter.LineLedger) uint64 { return l.Published.Messages }},
-		{"duplicate", func(l *arbiter.LineLedger) uint64 { return l.Duplicate.Messages }},
-		{"late", func(l *arbiter.LineLedger) uint64 { return l.Late.Messages }},
-		{"old epoch", func(l *arbiter.LineLedger) uint64 { return l.OldEpoch.Messages }},
-		{"foreign", func(l *arbiter.LineLedger) uint64 { return l.Foreign.Messages }},
-		{"implausible", func(l *arbiter.LineLedger) uint64 { return l.Implausible.Messages }},
-		{"unsequenced", func(l *arbiter.LineLedger) uint64 { return l.Unsequenced.Messages }},
-		{"held", func(l *arbiter.LineLedger) uint64 { return l.Held.Messages + l.Suspect.Messages }},
-		{"packets", func(l *arbiter.LineLedger) uint64 { return l.Received.Packets }},
-		{"heartbeats", func(l *arbiter.LineLedger) uint64 { return l.Heartbeats }},
-		{"malformed", func(l *arbiter.LineLedger) uint64 { return l.Malformed }},
-		{"filled gaps", func(l *arbiter.LineLedger) uint64 { return l.GapMessages }},
-	}
-	fmt.Fprint(tw, "line\t")
-	for _, col := range columns {
-		fmt.Fprint(tw, col.name, "\t")
-	}
-	fmt.Fprintln(tw)
-	write := func(name string, line *arbiter.LineLedger) {
-		fmt.Fprint(tw, name, "\t")
-		for _, col := range columns {
-			fmt.Fprint(tw, count(col.of(line)), "\t")
-		}
-		fmt.Fprintln(tw)
-	}
-	for i, line := range c.Lines {
-		write(line.Line, &l.Lines[i])
-	}
 	sum := l.Channel()
-	if len(c.Lines) > 1 {
-		write("all", &sum)
+	var names []string
+	var lines []*arbiter.LineLedger
+	for i, line := range c.Lines {
+		names = append(names, line.Line)
+		lines = append(lines, &l.Lines[i])
 	}
-	if err := tw.Flush(); err != nil {
-		p.err = err
-		return
+	if len(lines) > 1 {
+		names = append(names, "all")
+		lines = append(lines, &sum)
 	}
-	for _, line := range c.Lines {
-		p.row("line "+line.Line, "%s, to %s", filepath.Base(line.Path), line.Dst)
-	}
+	p.table("messages", names, lines, messageRows)
+	p.table("packets", names, lines, packetRows)
 	verdict := "BALANCED"
 	if !c.Balanced {
 		verdict = "DOES NOT BALANCE"
@@ -165,25 +164,20 @@ func (p *printer) ledger(c *ChannelSummary) {
 	p.row("epochs", "%s, of which %s restarts of the publisher", count(l.Epochs), count(l.Restarts))
 }
 
-func types(all []TypeCount) string {
+func types(all []TypeCount) (parts []string) {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b TypeCount) int { return cmp.Compare(b.Count, a.Count) })
-	var b strings.Builder
-	for i, t := range sorted {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(t.Type + " " + count(t.Count))
+	for _, t := range sorted {
+		parts = append(parts, t.Type+" "+count(t.Count))
 	}
-	return b.String()
+	return parts
 }
 
-func counts(m map[string]uint64) string {
-	var parts []string
+func counts(m map[string]uint64) (parts []string) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		parts = append(parts, name+" "+count(m[name]))
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // count writes a number with its thousands set apart.
