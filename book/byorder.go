@@ -219,12 +219,20 @@ func (b *ByOrder) add(u *market.Update) Result {
 	if v := check(u); v != market.Applied {
 		return Result{Verdict: v}
 	}
-	bookIndex := b.bookFor(u.Instrument)
-	hash := hashID(u.OrderID)
-	if bookIndex == 0 || !b.index.makeRoom(hash) {
-		return Result{Verdict: market.BookFull}
+	bookIndex := b.instruments.find(u.Instrument)
+	if bookIndex == 0 {
+		if bookIndex = b.bookFor(u.Instrument); bookIndex == 0 {
+			return Result{Verdict: market.BookFull}
+		}
 	}
-	seg, slot, i := b.index.find(u.OrderID, hash)
+	hash := hashID(u.OrderID)
+	seg := b.index.segment(hash)
+	if seg.used >= segmentFull {
+		if seg = b.index.makeRoom(hash); seg == nil {
+			return Result{Verdict: market.BookFull}
+		}
+	}
+	slot, i := b.index.find(seg, u.OrderID, hash)
 	if i != 0 {
 		return Result{Verdict: market.DuplicateOrder}
 	}
@@ -243,97 +251,145 @@ func (b *ByOrder) add(u *market.Update) Result {
 
 // enqueue puts an order at the end of the queue at its price. It reports whether that is the best
 // price.
+//
+// Whether the level is new and whether there is an order before this one are close to coin tosses,
+// so nothing here branches on them: a level that exists is marked again, and what has no neighbour
+// writes into order 0. The same holds for dequeue.
 func (b *ByOrder) enqueue(i uint32, o *order) (best bool) {
-	index := b.make(o.side, o.price)
-	l := b.levels.at(index)
-	o.prev, o.next = 0, 0
-	if l.orders != 0 {
-		o.prev = l.tail
-		b.orders.at(l.tail).next = i
+	s := &b.sides[o.side]
+	m := mirror(o.side)
+	index, ok := s.slot(o.price, m)
+	if !ok {
+		index = b.makeRoom(s, o.side, o.price)
+		if _, ok = s.slot(o.price, m); ok {
+			s.mark(index)
+		}
 	} else {
-		l.size, l.head = 0, i
+		s.mark(index)
 	}
-	l.tail = i
+	l := b.levels.at(index)
+	l.price = o.price
 	l.size += uint64(o.size)
 	l.orders++
-	return index == b.sides[o.side].best
+	head := l.head
+	if l.tail == 0 {
+		head = i
+	}
+	l.head = head
+	o.prev, o.next = l.tail, 0
+	b.orders.at(l.tail).next = i
+	l.tail = i
+	if rank := o.price ^ m; rank > s.bestRank || s.best == 0 {
+		s.best, s.bestRank = index, rank
+	}
+	return index == s.best
 }
 
-// dequeue takes an order out of its queue. index is its level's. It reports whether that was the
-// best one.
-func (b *ByOrder) dequeue(o *order, index uint32) (best bool) {
+// dequeue takes an order out of its queue. It reports whether the best level changed or went.
+func (b *ByOrder) dequeue(o *order) (best bool) {
+	s := &b.sides[o.side]
+	m := mirror(o.side)
+	index, inWindow := s.slot(o.price, m)
+	if !inWindow {
+		index = b.farIndex(s, o.price, m)
+	}
+	best = index == s.best
 	l := b.levels.at(index)
-	best = index == b.sides[o.side].best
 	l.size -= uint64(o.size)
-	if l.orders--; l.orders == 0 {
-		b.drop(o.side, index, o.price)
+	l.orders--
+	head, tail := l.head, l.tail
+	if o.prev == 0 {
+		head = o.next
+	}
+	if o.next == 0 {
+		tail = o.prev
+	}
+	l.head, l.tail = head, tail
+	b.orders.at(o.prev).next = o.next
+	b.orders.at(o.next).prev = o.prev
+
+	switch {
+	case !inWindow:
+		if l.orders == 0 {
+			b.dropFar(s, index, o.price, m)
+		}
 		return best
+	case s.groupShift == 0:
+		group := (index - s.window) % groups
+		bit := uint64(0)
+		if l.orders == 0 {
+			bit = 1
+		}
+		s.occupied[group/64] &^= bit << (group % 64)
+	case l.orders == 0:
+		b.unmark(s, index)
 	}
-	if o.prev != 0 {
-		b.orders.at(o.prev).next = o.next
-	} else {
-		l.head = o.next
-	}
-	if o.next != 0 {
-		b.orders.at(o.next).prev = o.prev
-	} else {
-		l.tail = o.prev
+	if best && l.orders == 0 {
+		b.findBest(s, m)
 	}
 	return best
+}
+
+// shrink takes size off an order that keeps some. It reports whether that is in the best level.
+func (b *ByOrder) shrink(o *order, size uint32) (best bool) {
+	s := &b.sides[o.side]
+	m := mirror(o.side)
+	index, ok := s.slot(o.price, m)
+	if !ok {
+		index = b.farIndex(s, o.price, m)
+	}
+	o.size -= size
+	b.levels.at(index).size -= uint64(size)
+	return index == s.best
 }
 
 var sides = [2]market.Side{market.Bid, market.Ask}
 
 // lookup finds the order that an update is about, checks that it is the instrument's, and completes
 // the update with what it was.
-func (b *ByOrder) lookup(u *market.Update, id uint64) (seg *segment, slot, i uint32, o *order, v market.Verdict) {
-	seg, slot, i = b.index.find(id, hashID(id))
+func (b *ByOrder) lookup(u *market.Update, id uint64) (seg *segment, slot, i uint32, v market.Verdict) {
+	hash := hashID(id)
+	seg = b.index.segment(hash)
+	slot, i = b.index.find(seg, id, hash)
 	if i == 0 {
-		return nil, 0, 0, nil, market.UnknownOrder
+		return nil, 0, 0, market.UnknownOrder
 	}
-	o = b.orders.at(i)
+	o := b.orders.at(i)
 	if o.side/2 != b.instruments.find(u.Instrument) {
-		return nil, 0, 0, nil, market.WrongBook
+		return nil, 0, 0, market.WrongBook
 	}
 	u.PrevPrice, u.PrevSize = market.Price(o.price), market.Size(o.size)
-	return seg, slot, i, o, market.Applied
+	return seg, slot, i, market.Applied
 }
-
-// levelOf returns the index of the level that an order is in.
-func (b *ByOrder) levelOf(o *order) uint32 { return b.find(&b.sides[o.side], o.price, mirror(o.side)) }
 
 // reduce applies Delete, Cancel and Execute.
 func (b *ByOrder) reduce(u *market.Update) (r Result) {
 	if u.Size == 0 && u.Action != market.Delete {
 		return Result{Verdict: market.BadField}
 	}
-	seg, slot, i, o, v := b.lookup(u, u.OrderID)
+	seg, slot, i, v := b.lookup(u, u.OrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
+	o := b.orders.at(i)
 	u.Side = sides[o.side&1]
 	if u.Action == market.Execute && !u.Price.Defined() {
 		u.Price = u.PrevPrice
 	}
-	index := b.levelOf(o)
-	if u.Action != market.Delete {
-		if size := uint64(u.Size); size < uint64(o.size) {
-			o.size -= uint32(size)
-			b.levels.at(index).size -= size
-			if index == b.sides[o.side].best {
-				r.Change = BidChanged << (o.side & 1)
-			}
-			return r
-		}
-		if u.Size > u.PrevSize {
+	var best bool
+	if u.Action != market.Delete && u.Size < u.PrevSize {
+		best = b.shrink(o, uint32(u.Size))
+	} else {
+		if u.Action != market.Delete && u.Size > u.PrevSize {
 			r.Verdict = market.Oversize
 		}
+		seg.remove(slot)
+		best = b.dequeue(o)
+		b.orders.give(i, o)
 	}
-	seg.remove(slot)
-	if b.dequeue(o, index) {
+	if best {
 		r.Change = BidChanged << (o.side & 1)
 	}
-	b.orders.give(i, o)
 	return r
 }
 
@@ -342,23 +398,25 @@ func (b *ByOrder) replace(u *market.Update) Result {
 		return Result{Verdict: v}
 	}
 	hash := hashID(u.OrderID)
-	if !b.index.makeRoom(hash) {
+	to := b.index.makeRoom(hash)
+	if to == nil {
 		return Result{Verdict: market.BookFull}
 	}
 	if u.OrderID != u.PrevOrderID {
-		if _, _, i := b.index.find(u.OrderID, hash); i != 0 {
+		if _, i := b.index.find(to, u.OrderID, hash); i != 0 {
 			return Result{Verdict: market.DuplicateOrder}
 		}
 	}
-	seg, slot, i, o, v := b.lookup(u, u.PrevOrderID)
+	seg, slot, i, v := b.lookup(u, u.PrevOrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
+	o := b.orders.at(i)
 	u.Side = sides[o.side&1]
 	seg.remove(slot)
 	o.id = u.OrderID
-	seg, slot, _ = b.index.find(u.OrderID, hash)
-	seg.set(slot, hash, i)
+	slot, _ = b.index.find(to, u.OrderID, hash)
+	to.set(slot, hash, i)
 	return b.move(i, o, u)
 }
 
@@ -369,10 +427,11 @@ func (b *ByOrder) modify(u *market.Update) Result {
 	if v := check(u); v != market.Applied {
 		return Result{Verdict: v}
 	}
-	_, _, i, o, v := b.lookup(u, u.OrderID)
+	_, _, i, v := b.lookup(u, u.OrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
+	o := b.orders.at(i)
 	if u.Side != sides[o.side&1] {
 		u.PrevPrice, u.PrevSize = market.UndefPrice, 0
 		return Result{Verdict: market.BadField}
@@ -380,13 +439,7 @@ func (b *ByOrder) modify(u *market.Update) Result {
 	if u.Price != u.PrevPrice || u.Size > u.PrevSize {
 		return b.move(i, o, u)
 	}
-	if u.Size == u.PrevSize {
-		return Result{}
-	}
-	index := b.levelOf(o)
-	b.levels.at(index).size -= uint64(u.PrevSize - u.Size)
-	o.size = uint32(u.Size)
-	if index == b.sides[o.side].best {
+	if u.Size != u.PrevSize && b.shrink(o, uint32(u.PrevSize-u.Size)) {
 		return Result{Change: BidChanged << (o.side & 1)}
 	}
 	return Result{}
@@ -395,11 +448,19 @@ func (b *ByOrder) modify(u *market.Update) Result {
 // move takes an order to the end of the queue at the update's price, with the update's size.
 func (b *ByOrder) move(i uint32, o *order, u *market.Update) Result {
 	s := &b.sides[o.side]
+	rank := o.price ^ mirror(o.side)
+	rank = max(rank, int64(u.Price)^mirror(o.side))
+	if rank < s.bestRank {
+		b.dequeue(o)
+		o.price, o.size = int64(u.Price), uint32(u.Size)
+		b.enqueue(i, o)
+		return Result{}
+	}
 	before := b.bestLevel(s)
-	best := b.dequeue(o, b.levelOf(o))
+	b.dequeue(o)
 	o.price, o.size = int64(u.Price), uint32(u.Size)
-	best = b.enqueue(i, o) || best
-	if !best || b.bestLevel(s) == before {
+	b.enqueue(i, o)
+	if b.bestLevel(s) == before {
 		return Result{}
 	}
 	return Result{Change: BidChanged << (o.side & 1)}
@@ -424,9 +485,11 @@ func (b *ByOrder) clearLevel(index uint32) {
 	for i := b.levels.at(index).head; i != 0; {
 		o := b.orders.at(i)
 		next := o.next
-		seg, slot, _ := b.index.find(o.id, hashID(o.id))
+		hash := hashID(o.id)
+		seg := b.index.segment(hash)
+		slot, _ := b.index.find(seg, o.id, hash)
 		seg.remove(slot)
-		b.dequeue(o, index)
+		b.dequeue(o)
 		b.orders.give(i, o)
 		i = next
 	}

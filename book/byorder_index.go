@@ -52,20 +52,14 @@ func hashID(id uint64) uint32 {
 
 func (x *orderIndex) segment(hash uint32) *segment { return x.dir[hash>>x.shift] }
 
-// find returns the segment of an id and, if the id is there, its slot and slab index. Otherwise
-// the index is 0 and the slot the one where the id would go.
-func (x *orderIndex) find(id uint64, hash uint32) (s *segment, slot, index uint32) {
-	s = x.segment(hash)
-	slot = hash & segmentMask
-	for {
+// find returns the slot and the slab index of an id in its segment. If the id is not there, the index
+// is 0 and the slot is where it would go.
+func (x *orderIndex) find(s *segment, id uint64, hash uint32) (slot, index uint32) {
+	for slot = hash; ; slot++ {
 		e := s.slots[slot&segmentMask]
-		if e == 0 {
-			return s, slot, 0
+		if e == 0 || uint32(e>>32) == hash && x.orders.at(uint32(e)).id == id {
+			return slot, uint32(e)
 		}
-		if uint32(e>>32) == hash && x.orders.at(uint32(e)).id == id {
-			return s, slot, uint32(e)
-		}
-		slot = (slot + 1) & segmentMask
 	}
 }
 
@@ -76,12 +70,13 @@ func (x *orderIndex) slotOf(hash uint32) *uint64 { return &x.segment(hash).slots
 // the search begins.
 func (x *orderIndex) guess(hash uint32) uint32 {
 	slots := &x.segment(hash).slots
-	for i := range uint32(8) {
+	index := uint32(0)
+	for i := range uint32(4) { // no early exit: where it is found is hard to predict
 		if e := slots[(hash+i)&segmentMask]; uint32(e>>32) == hash {
-			return uint32(e)
+			index = uint32(e)
 		}
 	}
-	return 0
+	return index
 }
 
 // set fills a slot that find returned as the place of a missing id.
@@ -110,16 +105,15 @@ func (s *segment) remove(slot uint32) {
 	s.used--
 }
 
-// makeRoom splits the segment of a hash until it has room. It reports false when that is not
-// possible.
-func (x *orderIndex) makeRoom(hash uint32) bool {
+// makeRoom returns the segment of a hash, split until it has room; nil if that is not possible.
+func (x *orderIndex) makeRoom(hash uint32) *segment {
 	for {
 		s := x.segment(hash)
 		if s.used < segmentFull {
-			return true
+			return s
 		}
 		if s.depth == directoryBitsMax {
-			return false
+			return nil
 		}
 		x.split(s, hash)
 	}

@@ -12,109 +12,109 @@ const prefetchLen = 32
 
 // A prefetcher is the scratch memory of Prefetch.
 type prefetcher struct {
-	addresses [5 * prefetchLen]uintptr
-	n         int
-	sides     [prefetchLen]uint32 // side index of the bids of an update's book
-	orders    [prefetchLen]uint32 // order index of an update that names one
-	levels    [prefetchLen]uint32 // level index of an add
-}
-
-func (p *prefetcher) want(address unsafe.Pointer) {
-	p.addresses[p.n] = uintptr(address)
-	p.n++
-}
-
-func (p *prefetcher) flush() {
-	prefetch(&p.addresses[0], p.n)
-	p.n = 0
+	addresses [4 * prefetchLen]uintptr
+	adds      [prefetchLen]uint32 // places of adds in the batch
+	refs      [prefetchLen]uint32 // places of updates that name an order
+	sides     [prefetchLen]uint32 // by place: index of the update's side, as far as it is known
+	hashes    [prefetchLen]uint32 // by place: of the order that the update names
+	levels    [prefetchLen]uint32 // of adds
+	orders    [prefetchLen]uint32 // of refs
 }
 
 // Prefetch brings the memory that Apply will need for us closer, without changing anything. It is
-// worth calling with 16 to 32 updates before applying them one by one. Everything that Apply
-// reads in turn is a cache miss in a large market: the order's slot in the index, the order, its level
-// and its neighbours in the queue. Prefetch overlaps the misses of many updates, one pass per step.
+// worth calling with about 32 updates before applying them one by one. Everything that Apply reads in
+// turn is a cache miss in a large market: the order's slot in the index, the order, its level and
+// its neighbours in the queue. Prefetch overlaps the misses of many updates, one pass per step.
 func (b *ByOrder) Prefetch(us []market.Update) {
 	if !canPrefetch {
 		return
 	}
 	for len(us) > prefetchLen {
-		b.prefetchSome(us[:prefetchLen])
+		b.prefetchBatch(us[:prefetchLen])
 		us = us[prefetchLen:]
 	}
-	b.prefetchSome(us)
+	b.prefetchBatch(us)
 }
 
-func (b *ByOrder) prefetchSome(us []market.Update) {
+// prefetchBatch sorts updates into adds and others first: which comes next is close to a coin toss,
+// and no pass branches on it.
+func (b *ByOrder) prefetchBatch(us []market.Update) {
 	p := &b.prefetcher
+	adds, refs := 0, 0
 
-	// First: index slots and the sides, named by the updates.
+	// First: index slots and sides, which the updates name.
+	n := 0
 	for i := range us {
 		u := &us[i]
-		hash := hashID(u.OrderID)
-		if u.Action == market.Replace {
-			p.want(unsafe.Pointer(b.index.slotOf(hash)))
-			hash = hashID(u.PrevOrderID)
+		id := u.OrderID
+		if u.PrevOrderID != 0 {
+			id = u.PrevOrderID
 		}
-		p.want(unsafe.Pointer(b.index.slotOf(hash)))
-		bookIndex := b.instruments.find(u.Instrument)
-		p.sides[i%prefetchLen] = bookIndex * 2
-		s := unsafe.Pointer(&b.sides[bookIndex*2])
+		hash := hashID(id)
+		p.hashes[i%prefetchLen] = hash
+		side := 2 * b.instruments.find(u.Instrument)
+		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.index.slotOf(hash)))
+		p.addresses[(n+1)%len(p.addresses)] = uintptr(unsafe.Pointer(&b.sides[side]))
+		p.addresses[(n+2)%len(p.addresses)] = uintptr(unsafe.Pointer(&b.sides[side+1]))
+		n += 3
+		if u.Side == market.Ask {
+			side++
+		}
+		p.sides[i%prefetchLen] = side
+		p.adds[adds%prefetchLen], p.refs[refs%prefetchLen] = uint32(i), uint32(i)
+		add := 0
 		if u.Action == market.Add {
-			p.want(unsafe.Add(s, u.Side.Index()*int(unsafe.Sizeof(side{}))))
-		} else {
-			p.want(s)
-			p.want(unsafe.Add(s, unsafe.Sizeof(side{})))
+			add = 1
 		}
+		adds += add
+		refs += 1 - add
 	}
-	p.flush()
+	prefetch(&p.addresses[0], n)
 
 	// Second: orders; for adds the level.
-	for i := range us {
+	n = 0
+	for j, i := range p.adds[:adds] {
 		u := &us[i]
-		p.orders[i%prefetchLen] = 0
-		switch u.Action {
-		case market.Add:
-			p.levels[i%prefetchLen] = b.prefetchLevel(p.sides[i%prefetchLen]+uint32(u.Side.Index()), int64(u.Price))
-		case market.Delete, market.Cancel, market.Execute, market.Modify, market.Replace:
-			id := u.OrderID
-			if u.Action == market.Replace {
-				id = u.PrevOrderID
-			}
-			if index := b.index.guess(hashID(id)); index != 0 {
-				p.orders[i%prefetchLen] = index
-				p.want(unsafe.Pointer(b.orders.at(index)))
-			}
+		s := &b.sides[p.sides[i%prefetchLen]]
+		index, ok := s.slot(int64(u.Price), mirror(p.sides[i%prefetchLen]))
+		if !ok {
+			index = 0
 		}
+		p.levels[j%prefetchLen] = index
+		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.levels.at(index)))
+		n++
 	}
-	p.flush()
+	for j, i := range p.refs[:refs] {
+		index := b.index.guess(p.hashes[i%prefetchLen])
+		p.orders[j%prefetchLen] = index
+		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(index)))
+		n++
+	}
+	prefetch(&p.addresses[0], n)
 
 	// Third: levels, and neighbours in the queue.
-	for i := range us {
-		u := &us[i]
-		if u.Action == market.Add {
-			if index := p.levels[i%prefetchLen]; index != 0 {
-				p.want(unsafe.Pointer(b.orders.at(b.levels.at(index).tail)))
-			}
-		} else if index := p.orders[i%prefetchLen]; index != 0 {
-			o := b.orders.at(index)
-			b.prefetchLevel(o.side, o.price)
-			p.want(unsafe.Pointer(b.orders.at(o.prev)))
-			p.want(unsafe.Pointer(b.orders.at(o.next)))
-			if u.Action == market.Replace || u.Action == market.Modify {
-				b.prefetchLevel(o.side, int64(u.Price))
+	n = 0
+	for _, index := range p.levels[:adds] {
+		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(b.levels.at(index).tail)))
+		n++
+	}
+	for j, i := range p.refs[:refs] {
+		o := b.orders.at(p.orders[j%prefetchLen])
+		s := &b.sides[o.side]
+		index, ok := s.slot(o.price, mirror(o.side))
+		if !ok {
+			index = 0
+		}
+		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.levels.at(index)))
+		p.addresses[(n+1)%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(o.prev)))
+		p.addresses[(n+2)%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(o.next)))
+		n += 3
+		if u := &us[i]; u.PrevOrderID != 0 {
+			if index, ok := s.slot(int64(u.Price), mirror(o.side)); ok {
+				p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.levels.at(index)))
+				n++
 			}
 		}
 	}
-	p.flush()
-}
-
-// prefetchLevel wants the window slot of a price. It returns the level index, 0 if the price is not
-// in the window.
-func (b *ByOrder) prefetchLevel(sideIndex uint32, price int64) uint32 {
-	index, ok := b.sides[sideIndex].slot(price, mirror(sideIndex))
-	if !ok {
-		return 0
-	}
-	b.prefetcher.want(unsafe.Pointer(b.levels.at(index)))
-	return index
+	prefetch(&p.addresses[0], n)
 }

@@ -88,14 +88,15 @@ func (s *side) slot(price, m int64) (index uint32, ok bool) {
 // at returns the level index of the slot of a tick rank in the window.
 func (s *side) at(tick uint64) uint32 { return s.window + uint32(tick)&uint32(s.span-1) }
 
+// mark notes that the slot with a level index holds a level.
 func (s *side) mark(index uint32) {
-	group := (index - s.window) >> s.groupShift % groups
+	group := (index - s.window) >> (s.groupShift & 31) % groups
 	s.occupied[group/64] |= 1 << (group % 64)
 }
 
 // unmark notes that the slot with a level index became empty.
 func (b *ByOrder) unmark(s *side, index uint32) {
-	group := (index - s.window) >> s.groupShift % groups
+	group := (index - s.window) >> (s.groupShift & 31) % groups
 	if s.groupShift > 0 {
 		first := s.window + group<<s.groupShift
 		for i := range uint32(1) << s.groupShift {
@@ -107,16 +108,11 @@ func (b *ByOrder) unmark(s *side, index uint32) {
 	s.occupied[group/64] &^= 1 << (group % 64)
 }
 
-// find returns the index of the level with a price, 0 if there is none. m is the side's mirror.
-func (b *ByOrder) find(s *side, price, m int64) uint32 {
+// farIndex returns the index of the level with a price that has no slot in the window, 0 if there is
+// none.
+func (b *ByOrder) farIndex(s *side, price, m int64) uint32 {
 	if price^m == s.bestRank {
 		return s.best
-	}
-	if index, ok := s.slot(price, m); ok {
-		if b.levels.at(index).orders == 0 {
-			return 0
-		}
-		return index
 	}
 	if i, ok := b.searchFar(s, price^m); ok {
 		return b.farLevels(s)[i].level
@@ -124,40 +120,9 @@ func (b *ByOrder) find(s *side, price, m int64) uint32 {
 	return 0
 }
 
-// make returns the index of the level with a price, and makes it if there is none. The level then
-// has no orders yet.
-func (b *ByOrder) make(sideIndex uint32, price int64) uint32 {
-	s := &b.sides[sideIndex]
-	m := mirror(sideIndex)
-	rank := price ^ m
-	if s.best != 0 && rank == s.bestRank {
-		return s.best
-	}
-	index, ok := s.slot(price, m)
-	if ok && b.levels.at(index).orders != 0 {
-		return index
-	}
-	if !ok {
-		if i, ok := b.searchFar(s, rank); ok {
-			return b.farLevels(s)[i].level
-		}
-		return b.makeFar(s, sideIndex, price)
-	}
-	b.levels.at(index).price = price
-	s.mark(index)
-	if s.best == 0 || rank > s.bestRank {
-		s.best, s.bestRank = index, rank
-	}
-	return index
-}
-
-// drop removes the level with an index, which has no orders left.
-func (b *ByOrder) drop(sideIndex, index uint32, price int64) {
-	s := &b.sides[sideIndex]
-	m := mirror(sideIndex)
-	if _, ok := s.slot(price, m); ok {
-		b.unmark(s, index)
-	} else if i, ok := b.searchFar(s, price^m); ok {
+// dropFar removes a level that has no orders left and no slot in the window.
+func (b *ByOrder) dropFar(s *side, index uint32, price, m int64) {
+	if i, ok := b.searchFar(s, price^m); ok {
 		far := b.farLevels(s)
 		copy(far[i:], far[i+1:])
 		s.farLen--

@@ -49,32 +49,33 @@ func windowBase(best uint64, span uint16) uint64 {
 	return (best - uint64(span)/4*3) &^ (baseStep - 1)
 }
 
-// makeFar makes a level outside the window, unless the window can be moved to it.
-func (b *ByOrder) makeFar(s *side, sideIndex uint32, price int64) uint32 {
+// makeRoom returns the index of the level with a price that has no slot in the window: the far level
+// with it, or a new one, or a slot in the window where that could be moved. A new level is empty.
+func (b *ByOrder) makeRoom(s *side, sideIndex uint32, price int64) uint32 {
 	m := mirror(sideIndex)
+	if s.best != 0 {
+		if index := b.farIndex(s, price, m); index != 0 {
+			return index
+		}
+	}
 	tick := b.ticks[sideIndex/2]
 	number, near := s.nearest(price, tick)
 	if near && s.best == 0 && (s.span != 0 || b.openWindow(s, spanMin)) {
 		s.base = windowBase(number^uint64(m), s.span)
 		s.misses = 0
-		if _, ok := s.slot(price, m); ok {
-			return b.make(sideIndex, price)
+		if index, ok := s.slot(price, m); ok {
+			return index
 		}
-	}
-	index := b.insertFar(s, level{price: price}, m)
-	if rank := price ^ m; s.best == 0 || rank > s.bestRank {
-		s.best, s.bestRank = index, rank
 	}
 	if near && s.number(price) == number {
 		if s.misses++; uint32(s.misses) > missesMax+s.farLen/missesShare || s.misses == 1<<16-1 {
-			// The level is not in use yet, but must not be taken for an empty slot.
-			b.levels.at(index).orders = 1
 			b.place(s, m, tick)
-			index = b.find(s, price, m)
-			b.levels.at(index).orders = 0
+			if index, ok := s.slot(price, m); ok {
+				return index
+			}
 		}
 	}
-	return index
+	return b.insertFar(s, level{price: price}, m)
 }
 
 // openWindow gives a side an empty window. It reports false if there is no memory for it.
