@@ -32,7 +32,7 @@ func (c *demoCmd) Run(ctx context.Context, con *console) error {
 			l.Clogged[i].To = l.Clogged[i].From + 40*market.Millisecond
 		}
 	}
-	truth, err := writeCaptures(c.Dir, cfg)
+	truth, err := writeCaptures(ctx, c.Dir, cfg)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (c *demoCmd) Run(ctx context.Context, con *console) error {
 	for i := range lossless.Lines {
 		lossless.Lines[i].Impairment = venue.Impairment{}
 	}
-	if _, err := writeCaptures(filepath.Join(c.Dir, "lossless"), lossless); err != nil {
+	if _, err := writeCaptures(ctx, filepath.Join(c.Dir, "lossless"), lossless); err != nil {
 		return err
 	}
 

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"tidegate/bench"
@@ -23,7 +26,7 @@ type generateCmd struct {
 type generateCaptureCmd struct {
 	Dir         string        `arg:"" help:"Directory for a.pcap, b.pcap and truth.json; made if it does not exist."`
 	Seed        uint64        `default:"1" help:"The same seed makes the same market and the same losses."`
-	Trading     time.Duration `default:"3m" help:"Time from the open to the close."`
+	Trading     time.Duration `default:"3m" help:"Time from the open to the close, at least 1s."`
 	Instruments int           `default:"8" help:"Number of instruments."`
 	Rate        int           `default:"1600" help:"Average messages per second."`
 	Lossless    bool          `help:"Deliver every packet at once on both lines."`
@@ -31,8 +34,11 @@ type generateCaptureCmd struct {
 }
 
 // Run writes the captures.
-func (c *generateCaptureCmd) Run(con *console) error {
-	truth, err := writeCaptures(c.Dir, c.config())
+func (c *generateCaptureCmd) Run(ctx context.Context, con *console) error {
+	if c.Instruments < 1 {
+		return usageError{fmt.Errorf("--instruments %d: want at least 1", c.Instruments)}
+	}
+	truth, err := writeCaptures(ctx, c.Dir, c.config())
 	if err != nil {
 		return err
 	}
@@ -50,6 +56,11 @@ func (c *generateCaptureCmd) config() venue.FeedConfig {
 	cfg.Market.Trading = market.Nanos(c.Trading)
 	cfg.Market.Listings = venue.Listings(c.Instruments)
 	cfg.Market.Rate = c.Rate
+	// The halt of the default market is kept if this one has its instrument and is long enough.
+	cfg.Market.Halts = slices.DeleteFunc(cfg.Market.Halts, func(h venue.Halt) bool {
+		listed := slices.ContainsFunc(cfg.Market.Listings, func(l venue.Listing) bool { return l.Symbol == h.Symbol })
+		return !listed || h.At+h.For >= cfg.Market.Trading
+	})
 	cfg.Protected = !c.Gaps
 	if c.Lossless {
 		for i := range cfg.Lines {
@@ -61,20 +72,12 @@ func (c *generateCaptureCmd) config() venue.FeedConfig {
 
 const truthName = "truth.json"
 
-func capturePath(dir, line string) string { return filepath.Join(dir, lower(line)+".pcap") }
-
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
+func capturePath(dir, line string) string {
+	return filepath.Join(dir, strings.ToLower(line)+".pcap")
 }
 
 // writeCaptures runs a simulated feed into one capture per line, and its truth beside them.
-func writeCaptures(dir string, cfg venue.FeedConfig) (truth venue.Truth, err error) {
+func writeCaptures(ctx context.Context, dir string, cfg venue.FeedConfig) (truth venue.Truth, err error) {
 	if err := cfg.Validate(); err != nil {
 		return truth, usageError{fmt.Errorf("generate: %w", err)}
 	}
@@ -94,7 +97,7 @@ func writeCaptures(dir string, cfg venue.FeedConfig) (truth venue.Truth, err err
 			return truth, err
 		}
 		files = append(files, f)
-		w, err := pcap.NewWriter(f)
+		w, err := pcap.NewWriter(contextWriter{ctx, f})
 		if err != nil {
 			return truth, err
 		}
@@ -196,7 +199,7 @@ func generateDay(ctx context.Context, con *console, path string, cfg bench.ITCHC
 // contextWriter fails once its context has ended.
 type contextWriter struct {
 	ctx context.Context
-	w   *openfile.Writer
+	w   io.Writer
 }
 
 func (w contextWriter) Write(p []byte) (int, error) {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -43,6 +44,13 @@ type cli struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
+const description = `A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out.
+
+Exit codes: 0 done; 1 could not be done; 2 the command line makes no sense; 3 done, but the input had faults (with --strict); 130 interrupted.`
+
+// helpWidth is the most columns that help takes, on however wide a terminal.
+const helpWidth = 100
+
 // console is where a command talks: results to Out, progress and remarks to Err.
 type console struct {
 	Out io.Writer
@@ -51,6 +59,7 @@ type console struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills
 	code := run(ctx, os.Args[1:], &console{Out: os.Stdout, Err: os.Stderr})
 	stop()
 	os.Exit(code)
@@ -62,8 +71,8 @@ func run(ctx context.Context, args []string, con *console) int {
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("tidegate"),
-		kong.Description("A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out."),
-		kong.UsageOnError(),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: helpWidth}),
 		kong.Writers(con.Out, con.Err),
 		kong.Exit(func(code int) { exited = code; panic(exitCalled{}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -79,7 +88,7 @@ func run(ctx context.Context, args []string, con *console) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(con.Err, "tidegate: %v\nRun \"tidegate --help\" for the commands.\n", err)
+		fmt.Fprintf(con.Err, "tidegate: %v\nSee \"%s --help\".\n", err, commandOf(err))
 		return exitUsage
 	}
 	switch err := kctx.Run(); {
@@ -98,6 +107,14 @@ func run(ctx context.Context, args []string, con *console) int {
 		fmt.Fprintf(con.Err, "tidegate: %v\n", err)
 		return exitFailure
 	}
+}
+
+// commandOf returns the command, as far as it was understood, in which the command line went wrong.
+func commandOf(err error) string {
+	if p := (*kong.ParseError)(nil); errors.As(err, &p) && p.Context.Selected() != nil {
+		return p.Context.Selected().FullPath()
+	}
+	return "tidegate"
 }
 
 // exitCalled unwinds from kong's exit hook, which it calls after printing help.
@@ -128,7 +145,7 @@ func (versionCmd) Run(con *console) error {
 				revision = s.Value
 			}
 		}
-		fmt.Fprintf(con.Out, "tidegate %s (%s, %s)\n", version, revision, info.GoVersion)
 	}
-	return nil
+	_, err := fmt.Fprintf(con.Out, "tidegate %s (%s, %s)\n", version, revision, runtime.Version())
+	return err
 }

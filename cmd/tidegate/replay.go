@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,12 +28,12 @@ type replayCmd struct {
 	Summary     string        `default:"text" enum:"text,json,none" help:"Form of the summary: text, json or none."`
 	JSON        bool          `name:"json" help:"Same as --summary json."`
 	Speed       string        `default:"max" help:"Pace: 1x is as recorded, 10x ten times as fast, max as fast as possible."`
-	Day         string        `placeholder:"YYYY-MM-DD" help:"Trading day of ITCH files; default: told by the file's name. Captures have their own."`
-	Publisher   string        `placeholder:"DATASET" help:"Publisher of the feed, as a dataset code (${datasets}); default: told by the feed."`
+	Day         string        `placeholder:"YYYY-MM-DD" help:"Trading day of ITCH files, and of captures without times; default: told by the file's name. Other captures have their own."`
+	Publisher   string        `placeholder:"DATASET" help:"Publisher of the feed, as a dataset code: ${datasets}. Default: told by the feed."`
 	ZeroLengths bool          `help:"Read ITCH files whose length fields are all zero, by the length of each message type."`
 	GapDeadline time.Duration `default:"${gap_deadline}" help:"How long a missing message is waited for before its gap is announced."`
 	Quiet       bool          `short:"q" help:"No progress bar."`
-	Strict      bool          `help:"Exit with ${exit_imperfect} if anything was cut, malformed, lost or faulty."`
+	Strict      bool          `help:"Exit with code ${exit_imperfect} if anything was cut, malformed, lost or faulty."`
 }
 
 // replayVars fills the help texts of replay.
@@ -57,11 +58,11 @@ func replayVars() map[string]string {
 func (c *replayCmd) options() (opt replay.Options, err error) {
 	opt = replay.Options{Paths: c.Files, Out: c.Out, TypedLengths: c.ZeroLengths, Arbiter: arbiter.DefaultConfig()}
 	opt.Arbiter.GapDeadline = market.Nanos(c.GapDeadline)
-	if err := opt.Arbiter.Validate(); err != nil {
-		return opt, fmt.Errorf("--gap-deadline: %w", err)
+	if c.GapDeadline < 0 || c.GapDeadline > time.Minute {
+		return opt, fmt.Errorf("--gap-deadline %v: want 0s to 1m", c.GapDeadline)
 	}
 	var ok bool
-	if opt.Schema, ok = dbn.ParseSchema(c.Schema); !ok {
+	if opt.Schema, ok = dbn.ParseSchema(c.Schema); !ok || !slices.Contains(derive.Schemas(), opt.Schema) {
 		return opt, fmt.Errorf("--schema %q: want one of %s", c.Schema, replayVars()["schemas"])
 	}
 	if opt.Speed, err = parseSpeed(c.Speed); err != nil {
@@ -69,7 +70,7 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 	}
 	if c.Day != "" {
 		if opt.Midnight, err = replay.ParseDay(c.Day); err != nil {
-			return opt, fmt.Errorf("--day: %w", err)
+			return opt, fmt.Errorf("--%w", err)
 		}
 	}
 	if c.Publisher != "" {
@@ -83,13 +84,15 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 	return opt, nil
 }
 
+const speedMin, speedMax = 0.001, 1e6
+
 func parseSpeed(s string) (float64, error) {
 	if s == "max" {
 		return 0, nil
 	}
 	x, err := strconv.ParseFloat(strings.TrimSuffix(s, "x"), 64)
-	if err != nil || !(x > 0 && x <= 1e6) {
-		return 0, fmt.Errorf("--speed %q: want max, or a multiple such as 1x or 2.5x", s)
+	if err != nil || !(x >= speedMin && x <= speedMax) { // so that NaN is refused
+		return 0, fmt.Errorf("--speed %q: want max, or a multiple from %vx to %vx", s, speedMin, int(speedMax))
 	}
 	return x, nil
 }
@@ -110,16 +113,16 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 	if result == nil {
 		return err
 	}
+	for _, in := range result.Summary.Inputs {
+		if in.Fault != "" {
+			fmt.Fprintf(con.Err, "tidegate: warning: %s: %s; everything before it was used\n", in.Path, in.Fault)
+		}
+	}
 	if rerr := c.report(con.Out, result); err == nil {
 		err = rerr
 	}
 	if err != nil {
 		return err
-	}
-	for _, in := range result.Summary.Inputs {
-		if in.Fault != "" {
-			fmt.Fprintf(con.Err, "tidegate: warning: %s: %s; everything before it was used\n", in.Path, in.Fault)
-		}
 	}
 	if n := result.Summary.Imperfect; c.Strict && n > 0 {
 		return fmt.Errorf("%w: %d of them, see the summary", errImperfect, n)
@@ -127,17 +130,19 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 	return nil
 }
 
-// report prints the summary and the books that were asked for.
+// report prints the summary and the books that were asked for. It returns an error for a symbol that
+// has none.
 func (c *replayCmd) report(w io.Writer, result *replay.Result) error {
 	form := c.Summary
 	if c.JSON {
 		form = "json"
 	}
 	var books []replay.Snapshot
+	var unknown error
 	for _, symbol := range c.Book {
 		found := result.Books(symbol, c.Depth)
 		if len(found) == 0 {
-			return fmt.Errorf("--book %s: no instrument of that symbol in the input", symbol)
+			unknown = errors.Join(unknown, fmt.Errorf("--book %s: no instrument of that symbol in the input", symbol))
 		}
 		books = append(books, found...)
 	}
@@ -149,7 +154,10 @@ func (c *replayCmd) report(w io.Writer, result *replay.Result) error {
 		}{result.Summary, books}
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		return enc.Encode(doc)
+		if err := enc.Encode(doc); err != nil {
+			return err
+		}
+		return unknown
 	case "text":
 		if err := result.Summary.WriteText(w); err != nil {
 			return err
@@ -160,7 +168,7 @@ func (c *replayCmd) report(w io.Writer, result *replay.Result) error {
 			return err
 		}
 	}
-	return nil
+	return unknown
 }
 
 // progressBar returns a callback that draws a bar with rate and time left, or nil where w is no

@@ -30,7 +30,7 @@ func midnightOf(t market.Nanos) market.Nanos {
 func ParseDay(s string) (market.Nanos, error) {
 	t, err := time.ParseInLocation(time.DateOnly, s, newYork)
 	if err != nil {
-		return 0, fmt.Errorf("day %q: want YYYY-MM-DD", s)
+		return 0, fmt.Errorf("day %q: want a day of the calendar as YYYY-MM-DD", s)
 	}
 	return market.Nanos(t.UnixNano()), nil
 }
