@@ -3,14 +3,20 @@ package derive_test
 import (
 	"fmt"
 	"strings"
-	"testing"
 
 	"tidegate/codec/dbn"
 	"tidegate/market"
 )
 
+// tester is a test or a rapid check.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // eachRecord parses encoded records, each of which must fill its place exactly.
-func eachRecord(t testing.TB, b []byte, do func(dbn.Record)) {
+func eachRecord(t tester, b []byte, do func(dbn.Record)) {
 	t.Helper()
 	for len(b) > 0 {
 		r, err := dbn.ParseRecord(b, dbn.Version, false)
@@ -24,7 +30,7 @@ func eachRecord(t testing.TB, b []byte, do func(dbn.Record)) {
 
 // printRecords returns encoded records as text, one line each. Times are seconds since midnight, a
 // level is size x orders (or @ publisher, where consolidated) at price.
-func printRecords(t testing.TB, b []byte) (lines []string) {
+func printRecords(t tester, b []byte) (lines []string) {
 	t.Helper()
 	eachRecord(t, b, func(r dbn.Record) {
 		line, err := printRecord(r)

@@ -179,7 +179,6 @@ func (s *story) publisher(f []string) error {
 	return nil
 }
 
-
 // event reads one event and applies it to its publisher's book.
 func (s *story) event(f []string) error {
 	name, number, _ := strings.Cut(f[0], ":")
