@@ -148,7 +148,7 @@ func (a *Arbiter) OnPacket(p *Packet) Verdict {
 	l.tally.Received.add(p)
 	end := p.end()
 	if p.Seq == a.next && end > p.Seq && a.inStep && l.inStep && p.Kind == Data && p.Session == a.session &&
-		p.Seq >= l.high && uint64(p.TsSend-l.sendMax) <= sendStepMax {
+		uint64(p.TsSend-l.sendMax) <= sendStepMax {
 		l.high, l.sendMax, l.lastRecv = end, p.TsSend, p.TsRecv
 		a.next, a.high, a.highAt = end, end, p.TsRecv
 		l.tally.Published.add(p)
@@ -225,7 +225,7 @@ func (a *Arbiter) Ledger() Ledger {
 //go:noinline
 func (a *Arbiter) onOther(p *Packet, l *line) Verdict {
 	v := a.judge(p, l)
-	l.inStep = l.epoch == a.epoch.Number && !l.suspect.held && p.Line != LineR
+	l.inStep = l.epoch == a.epoch.Number && !l.suspect.held
 	a.settle()
 	return v
 }

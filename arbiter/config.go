@@ -24,10 +24,12 @@ type Config struct {
 	// it, the channel waits for them from sequence 1; with more, it joins at that packet.
 	JoinGapMax uint64
 	// JumpMax is how many messages may be missing at once before a packet is believed only together
-	// with the next one of its line.
+	// with the next one of its line. It is also what one wrong heartbeat can cost: up to this many
+	// messages that do not exist yet would be announced as lost.
 	JumpMax uint64
 	// FallBackMax is how many messages behind its own high-water mark a line may deliver because the
-	// network changed the order. A line further back is not reordered: the publisher restarted.
+	// network changed the order. Where two packets on end come from further back, the publisher
+	// restarted.
 	FallBackMax uint64
 }
 

@@ -61,8 +61,8 @@ type suspect struct {
 
 const (
 	// sendAheadMax is how far a send time may be after the receive time to be believed: clocks differ,
-	// but a send time from the future would make every later one look old.
-	sendAheadMax = market.Hour
+	// but until a wrong send time from the future is past, right ones look old.
+	sendAheadMax = 10 * market.Second
 	// lineLagMax is how long a line can lag behind an epoch's beginning on another line. After it the
 	// line's packets belong to that epoch, whatever they look like. Used only without send times.
 	lineLagMax = market.Second
@@ -210,16 +210,21 @@ func (a *Arbiter) fellBack(p *Packet, l *line, send market.Nanos) placement {
 	if p.Seq >= l.high {
 		return current
 	}
-	far := l.high-p.Seq > a.cfg.FallBackMax
+	timed, later := l.sentLater(send)
 	switch {
-	case !send.Defined() || !l.sendMax.Defined():
-		if far {
-			return maybeRestarted
-		}
-	case send > l.sendMax && (far || p.Seq == 1):
+	case later && p.Seq == 1:
 		return restarted
+	case (later || !timed) && l.high-p.Seq > a.cfg.FallBackMax:
+		return maybeRestarted
+	default:
+		return current
 	}
-	return current
+}
+
+// sentLater compares a send time with those of everything the line delivered before, if there are any.
+func (l *line) sentLater(send market.Nanos) (timed, later bool) {
+	timed = send.Defined() && l.sendMax.Defined()
+	return timed, timed && send > l.sendMax
 }
 
 // catchesUp decides whether a packet of a line in an older epoch belongs to the channel's, and moves
@@ -289,7 +294,8 @@ func (a *Arbiter) confirms(p *Packet, l *line) bool {
 	}
 	switch s.why {
 	case maybeRestarted:
-		return p.Seq < l.high && l.high-p.Seq > a.cfg.FallBackMax // still far back
+		_, later := l.sentLater(sendTime(p))
+		return p.Seq < l.high && (later || l.high-p.Seq > a.cfg.FallBackMax)
 	case otherSession:
 		return a.ending
 	default:

@@ -116,18 +116,20 @@ type Verdict uint8
 
 // Verdicts. Ahead and Suspect packets are held; what became of them in the end is in the Ledger.
 const (
-	Fresh       Verdict = iota // every message was published
-	Overlap                    // the messages at the end were published, those before are duplicates or late
-	Ahead                      // held: messages before it are missing
-	Duplicate                  // every message was published already, or is held already
-	Late                       // holds messages that were announced as lost, or were sent before the channel was joined
-	Foreign                    // of another session
-	OldEpoch                   // sent before the publisher restarted
-	Suspect                    // held until the line's next packet confirms its unlikely sequence
-	Implausible                // its sequence cannot be believed
-	Unsequenced                // its sequence is 0, runs past 2^64, or contradicts its kind
-	InStep                     // heartbeat or end that names nothing missing
-	Missing                    // heartbeat or end that names messages nobody has delivered
+	Fresh     Verdict = iota // every message was published
+	Overlap                  // the messages at the end were published, those before are duplicates or late
+	Ahead                    // held: messages before it are missing
+	Duplicate                // every message was published already, or is held already
+	// Late packets hold messages that were announced as lost, or sent before the channel was joined. They
+	// are dropped: the stream has gone on. Who rebuilds state behind an announced gap may still use them.
+	Late
+	Foreign     // of another session
+	OldEpoch    // sent before the publisher restarted
+	Suspect     // held until the line's next packet confirms its unlikely sequence
+	Implausible // its sequence cannot be believed
+	Unsequenced // its sequence is 0, runs past 2^64, or contradicts its kind
+	InStep      // heartbeat or end that names nothing missing
+	Missing     // heartbeat or end that names messages nobody has delivered
 	VerdictCount
 )
 

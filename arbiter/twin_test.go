@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"tidegate/market"
@@ -198,6 +197,14 @@ func checkInvariants(t *testing.T, a *Arbiter) {
 	if channel := ledger.Channel(); channel.Held != held {
 		t.Fatalf("held %+v, ledger says %+v", held, channel.Held)
 	}
+	if cap(a.gaps.open) != a.cfg.WindowPacketsMax+1 {
+		t.Fatalf("the list of gaps has grown to %d", cap(a.gaps.open))
+	}
+	for i := range a.lines {
+		if l := &a.lines[i]; l.epoch == a.epoch.Number && l.high > a.high {
+			t.Fatalf("line %v is at %d, the channel at %d", LineID(i), l.high, a.high)
+		}
+	}
 	if used := a.window.len() + len(a.window.free); used != len(a.window.slots) {
 		t.Fatalf("window has %d slots, %d are used or free", len(a.window.slots), used)
 	}
@@ -329,7 +336,8 @@ func TestSmallWindow(t *testing.T) {
 		}, a.OnTick)
 		a.Flush()
 		checkInvariants(t, a)
-		heal(t, a, h, w)
+		h.w = nil // what heals was not sent by the world
+		heal(t, a, w)
 	})
 }
 
@@ -375,27 +383,26 @@ func TestWildWorld(t *testing.T) {
 		}, a.OnTick)
 		a.Flush()
 		checkInvariants(t, a)
+		heal(t, a, w)
 	})
 }
 
-// heal sends packets that nothing happens to; every one of them must be published.
-func heal(t *testing.T, a *Arbiter, h *witness, w *world) {
+// heal sends packets that nothing happens to, a while later; every one of them must be published.
+func heal(t *testing.T, a *Arbiter, w *world) {
 	t.Helper()
-	epoch := len(w.last)
-	h.w = nil
-	from := a.Next()
-	now := w.now + market.Second
+	from, now := a.Next(), w.now+market.Minute
+	if from > 1<<63 {
+		return // a wrong sequence was confirmed by chance
+	}
 	for seq := from; seq < from+10; seq++ {
+		now++
 		p := Packet{
-			Session: w.sessions[epoch-1], Seq: seq, Count: 1, Messages: block(epoch, seq, seq+1),
+			Session: a.Epoch().Session, Seq: seq, Count: 1, Messages: block(len(w.last), seq, seq+1),
 			TsRecv: now, TsSend: now,
 		}
-		now++
 		if v := a.OnPacket(&p); v != Fresh {
 			t.Fatalf("healed packet %d is %v, want fresh", seq, v)
 		}
 	}
-	if !slices.Contains(h.fates, fate{h.epoch, from + 9, "published"}) {
-		t.Fatal("no progress after healing")
-	}
+	checkInvariants(t, a)
 }
