@@ -8,7 +8,7 @@
 //	...
 //	verdict := a.OnPacket(&packet) // as packets come
 //	a.OnTick(now)                  // every millisecond or so
-//	a.Flush(now)                   // when the input ends
+//	a.Flush()                      // when the input ends
 //
 // It is a pure state machine: packets and time come in as arguments. It does no I/O, starts no
 // goroutine, reads no clock, and allocates nothing after New, so the live gateway, replay and
@@ -35,10 +35,10 @@
 // An epoch is a run of sequences from one start of the publisher. Sequences of different epochs have
 // nothing to do with each other, and books are void in between: OnEpoch says so. DESIGN.md explains
 // how a restart under the same session is told from a delayed duplicate. In short: each line has its
-// own epoch, and enters the next one when it falls back while send times go on, or, where the framing
-// has no send times, when it falls back a long way and its next packet continues from there. The
-// channel is in the newest epoch that any line has reached. Packets of older ones are dropped as
-// OldEpoch.
+// own epoch. It enters the next one with a packet of sequence 1 that was sent later than everything
+// before; or, if that packet was lost or the framing has no send times, when it falls back a long way
+// and its next packet continues from there. The channel is in the newest epoch that any line has
+// reached. Packets of older ones are dropped as OldEpoch.
 //
 // # Accounting
 //
