@@ -2,6 +2,7 @@ package book
 
 import (
 	"fmt"
+	"runtime"
 
 	"tidegate/market"
 )
@@ -122,10 +123,14 @@ func NewByOrder(cfg ByOrderConfig) *ByOrder {
 	b.instruments.init(cfg.InstrumentsMax)
 	b.orders.max = uint32(cfg.OrdersMax)
 	expected := uint32(cfg.OrdersExpected)
-	b.orders.reserve(expected + 1)
+	var freeOrders, freeLevels func()
+	b.orders.reserve, freeOrders = newReserve[order](cfg.OrdersMax + 1)
+	b.levels.reserve, freeLevels = newReserve[level](cfg.OrdersMax + windowsMax + 2)
+	// Exported methods end with KeepAlive: the memory must not go while they use it.
+	runtime.AddCleanup(b, func(int) { freeOrders(); freeLevels() }, 0)
+	b.orders.advise(expected + 1)
 	b.index.init(&b.orders, expected)
 	if n := cfg.InstrumentsExpected; n > 0 {
-		b.levels.reserve(uint32(min((n+1)*2*spanMin*5/4, windowsMax)))
 		b.fars.reserve(n * 2 << farBitsMin)
 	}
 	b.Reset()
@@ -159,6 +164,7 @@ func (b *ByOrder) Define(in market.Instrument) market.Verdict {
 	if b.ticks[i] != int64(tick) {
 		b.setTick(i, int64(tick))
 	}
+	runtime.KeepAlive(b)
 	return market.Applied
 }
 
@@ -180,8 +186,14 @@ func (b *ByOrder) bookFor(id market.InstrumentID) uint32 {
 	return i
 }
 
-// Apply applies u to its book and completes it (see market.Update).
+// Apply applies u to its book and completes it (see market.Update). It keeps nothing of u.
 func (b *ByOrder) Apply(u *market.Update) Result {
+	r := b.apply(u)
+	runtime.KeepAlive(b)
+	return r
+}
+
+func (b *ByOrder) apply(u *market.Update) Result {
 	u.PrevPrice, u.PrevSize = market.UndefPrice, 0
 	switch u.Action {
 	case market.Add:
@@ -236,11 +248,11 @@ func (b *ByOrder) add(u *market.Update) Result {
 	if i != 0 {
 		return Result{Verdict: market.DuplicateOrder}
 	}
-	i, o := b.orders.take()
-	if i == 0 {
+	if i = b.orders.take(); i == 0 {
 		return Result{Verdict: market.BookFull}
 	}
 	seg.set(slot, hash, i)
+	o := b.orders.at(i)
 	o.id, o.price, o.size = u.OrderID, int64(u.Price), uint32(u.Size)
 	o.side = bookIndex*2 + uint32(u.Side.Index())
 	if b.enqueue(i, o) {
@@ -385,7 +397,7 @@ func (b *ByOrder) reduce(u *market.Update) (r Result) {
 		}
 		seg.remove(slot)
 		best = b.dequeue(o)
-		b.orders.give(i, o)
+		b.orders.give(i)
 	}
 	if best {
 		r.Change = BidChanged << (o.side & 1)
@@ -478,6 +490,7 @@ func (b *ByOrder) ClearInstrument(id market.InstrumentID) (c Change) {
 			b.clearLevel(s.best)
 		}
 	}
+	runtime.KeepAlive(b)
 	return c
 }
 
@@ -490,7 +503,7 @@ func (b *ByOrder) clearLevel(index uint32) {
 		slot, _ := b.index.find(seg, o.id, hash)
 		seg.remove(slot)
 		b.dequeue(o)
-		b.orders.give(i, o)
+		b.orders.give(i)
 		i = next
 	}
 }

@@ -25,7 +25,7 @@ const (
 	segmentBits = 12
 	segmentLen  = 1 << segmentBits
 	segmentMask = segmentLen - 1
-	segmentFull = segmentLen / 4 * 3
+	segmentFull = segmentLen / 2
 	runBits     = 3 // 1<<runBits ids in a row share a cache line
 
 	// directoryBitsMax ends splitting: no real stream of ids comes near.
@@ -180,7 +180,7 @@ func (x *orderIndex) doubleDirectory() {
 func (x *orderIndex) init(orders *orderSlab, n uint32) {
 	x.orders = orders
 	depth := uint32(0)
-	for n>>depth > segmentLen/2 {
+	for n>>depth > segmentLen/3 {
 		depth++
 	}
 	segments := largeSlice[segment](1 << depth)

@@ -1,6 +1,7 @@
 package book
 
 import (
+	"runtime"
 	"unsafe"
 
 	"tidegate/market"
@@ -34,17 +35,17 @@ func (b *ByOrder) Prefetch(us []market.Update) {
 		us = us[prefetchLen:]
 	}
 	b.prefetchBatch(us)
+	runtime.KeepAlive(b)
 }
 
 // prefetchBatch sorts updates into adds and others first: which comes next is close to a coin toss,
 // and no pass branches on it.
 func (b *ByOrder) prefetchBatch(us []market.Update) {
 	p := &b.prefetcher
-	adds, refs := 0, 0
+	adds, refs := uint(0), uint(0)
 
 	// First: index slots and sides, which the updates name.
-	n := 0
-	for i := range us {
+	for i := range uint(len(us)) {
 		u := &us[i]
 		id := u.OrderID
 		if u.PrevOrderID != 0 {
@@ -53,27 +54,25 @@ func (b *ByOrder) prefetchBatch(us []market.Update) {
 		hash := hashID(id)
 		p.hashes[i%prefetchLen] = hash
 		side := 2 * b.instruments.find(u.Instrument)
-		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.index.slotOf(hash)))
-		p.addresses[(n+1)%len(p.addresses)] = uintptr(unsafe.Pointer(&b.sides[side]))
-		p.addresses[(n+2)%len(p.addresses)] = uintptr(unsafe.Pointer(&b.sides[side+1]))
-		n += 3
+		p.addresses[i%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.index.slotOf(hash)))
 		if u.Side == market.Ask {
 			side++
 		}
 		p.sides[i%prefetchLen] = side
 		p.adds[adds%prefetchLen], p.refs[refs%prefetchLen] = uint32(i), uint32(i)
-		add := 0
+		add := uint(0)
 		if u.Action == market.Add {
 			add = 1
 		}
 		adds += add
 		refs += 1 - add
 	}
-	prefetch(&p.addresses[0], n)
+	prefetch(&p.addresses[0], len(us))
 
 	// Second: orders; for adds the level.
-	n = 0
-	for j, i := range p.adds[:adds] {
+	n := uint(0)
+	for j := range adds {
+		i := p.adds[j%prefetchLen]
 		u := &us[i]
 		s := &b.sides[p.sides[i%prefetchLen]]
 		index, ok := s.slot(int64(u.Price), mirror(p.sides[i%prefetchLen]))
@@ -81,40 +80,42 @@ func (b *ByOrder) prefetchBatch(us []market.Update) {
 			index = 0
 		}
 		p.levels[j%prefetchLen] = index
-		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.levels.at(index)))
+		p.addresses[n%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.levels.at(index)))
 		n++
 	}
-	for j, i := range p.refs[:refs] {
+	for j := range refs {
+		i := p.refs[j%prefetchLen]
 		index := b.index.guess(p.hashes[i%prefetchLen])
 		p.orders[j%prefetchLen] = index
-		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(index)))
+		p.addresses[n%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.orders.at(index)))
 		n++
 	}
-	prefetch(&p.addresses[0], n)
+	prefetch(&p.addresses[0], int(n))
 
 	// Third: levels, and neighbours in the queue.
 	n = 0
 	for _, index := range p.levels[:adds] {
-		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(b.levels.at(index).tail)))
+		p.addresses[n%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.orders.at(b.levels.at(index).tail)))
 		n++
 	}
-	for j, i := range p.refs[:refs] {
+	for j := range refs {
+		i := p.refs[j%prefetchLen]
 		o := b.orders.at(p.orders[j%prefetchLen])
 		s := &b.sides[o.side]
 		index, ok := s.slot(o.price, mirror(o.side))
 		if !ok {
 			index = 0
 		}
-		p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.levels.at(index)))
-		p.addresses[(n+1)%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(o.prev)))
-		p.addresses[(n+2)%len(p.addresses)] = uintptr(unsafe.Pointer(b.orders.at(o.next)))
+		p.addresses[n%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.levels.at(index)))
+		p.addresses[(n+1)%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.orders.at(o.prev)))
+		p.addresses[(n+2)%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.orders.at(o.next)))
 		n += 3
 		if u := &us[i]; u.PrevOrderID != 0 {
 			if index, ok := s.slot(int64(u.Price), mirror(o.side)); ok {
-				p.addresses[n%len(p.addresses)] = uintptr(unsafe.Pointer(b.levels.at(index)))
+				p.addresses[n%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.levels.at(index)))
 				n++
 			}
 		}
 	}
-	prefetch(&p.addresses[0], n)
+	prefetch(&p.addresses[0], int(n))
 }

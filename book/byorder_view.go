@@ -2,6 +2,7 @@ package book
 
 import (
 	"iter"
+	"runtime"
 	"slices"
 
 	"tidegate/market"
@@ -20,7 +21,9 @@ func (b *ByOrder) BBO(id market.InstrumentID) BBO {
 	if i == 0 {
 		return EmptyBBO
 	}
-	return BBO{Bid: b.bestLevel(&b.sides[2*i]), Ask: b.bestLevel(&b.sides[2*i+1])}
+	bbo := BBO{Bid: b.bestLevel(&b.sides[2*i]), Ask: b.bestLevel(&b.sides[2*i+1])}
+	runtime.KeepAlive(b)
+	return bbo
 }
 
 // Levels appends the levels of a side to dst, best first, until there are no more or dst is full
@@ -34,6 +37,7 @@ func (b *ByOrder) Levels(id market.InstrumentID, side market.Side, dst []Level) 
 		dst = append(dst, l.view())
 		return len(dst) < cap(dst)
 	})
+	runtime.KeepAlive(b)
 	return dst
 }
 
@@ -63,6 +67,7 @@ func (b *ByOrder) Orders(id market.InstrumentID, side market.Side) iter.Seq[Orde
 			}
 			return true
 		})
+		runtime.KeepAlive(b)
 	}
 }
 
@@ -92,6 +97,7 @@ func (b *ByOrder) hash(bookIndex uint32) uint64 {
 			return true
 		})
 	}
+	runtime.KeepAlive(b)
 	return h.Sum()
 }
 
