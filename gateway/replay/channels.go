@@ -57,8 +57,8 @@ type channels struct {
 	market       *derive.Market
 }
 
-// line returns the line a datagram came on. A line is one destination in one file; its first
-// recognised datagram decides which channel it is a line of.
+// line returns the line a datagram came on, or none if it is of no feed we know. A line is one
+// destination in one file; its first recognised datagram decides which channel it is a line of.
 func (c *channels) line(file int, at market.Nanos, d *pcap.Datagram) (lineRef, error) {
 	key := lineKey{file, d.Dst}
 	if ref, ok := c.lines[key]; ok {
@@ -66,7 +66,6 @@ func (c *channels) line(file int, at market.Nanos, d *pcap.Datagram) (lineRef, e
 	}
 	feed, session, ok := gateway.Recognise(d.Payload)
 	if !ok {
-		c.unrecognised++
 		return lineRef{}, nil
 	}
 	ch, err := c.of(feed, session, at)

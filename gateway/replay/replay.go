@@ -175,8 +175,15 @@ func (r *run) close() {
 func (r *run) loop(ctx context.Context) error {
 	var live []source
 	for _, s := range r.sources {
-		if s.input().next(s) {
-			live = append(live, s)
+		if !s.input().next(s) {
+			continue
+		}
+		live = append(live, s)
+		// Lines have their letters in the order of the inputs, whichever is ahead.
+		if c, ok := s.(*captureSource); ok {
+			if _, err := r.channels.line(c.number, c.in.at, &c.datagram); err != nil {
+				return err
+			}
 		}
 	}
 	pace := newPace(r.opt.Speed)
@@ -203,6 +210,7 @@ func (r *run) loop(ctx context.Context) error {
 		if err := s.deliver(); err != nil {
 			return err
 		}
+		s.input().items++
 		if r.out != nil && r.out.err != nil {
 			return r.out.err
 		}
@@ -298,7 +306,6 @@ func (in *input) next(s source) bool {
 	err := s.read()
 	switch {
 	case err == nil:
-		in.items++
 		return true
 	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return false

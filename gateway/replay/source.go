@@ -26,7 +26,7 @@ type input struct {
 	kind  string // "capture", "itch", "dbn"
 	file  *openfile.File
 	at    market.Nanos // time of the current item
-	items uint64       // datagrams, blocks or records read
+	items uint64       // datagrams, blocks or records delivered
 	fault error        // why the input ended early, nil if it did not
 	notes []string     // remarks for the summary
 }
@@ -50,9 +50,9 @@ func openSource(r *run, number int, path string) (source, error) {
 
 func newSource(r *run, number int, path string, f *openfile.File) (source, error) {
 	head := make([]byte, sniffLen)
-	n, err := io.ReadFull(f, head)
+	n, err := io.ReadFull(f.Reader, head) // whose errors do not name the file: we do
 	head = head[:n]
-	var rest io.Reader = f
+	var rest io.Reader = f.Reader
 	if err != nil { // a short file, or a compressed one that is cut early: the bytes come first
 		rest = failing{err}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, openfile.ErrCut) {
@@ -148,7 +148,8 @@ func (s *captureSource) deliver() error {
 			return err
 		}
 		if ref.channel == nil {
-			return nil // of no feed we know; counted
+			s.run.channels.unrecognised++
+			return nil
 		}
 		s.lastDst, s.lastLine = d.Dst, ref
 	}
