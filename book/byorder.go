@@ -22,7 +22,8 @@ type ByOrderConfig struct {
 	// 0 to InstrumentsMax.
 	InstrumentsExpected int
 	// TickSize is the tick size of instruments that Define did not give one. Prices between ticks
-	// are legal and kept exactly; they only cost more time. 0 means 0.01.
+	// are legal and kept exactly; they only cost more time. A book that has mostly such prices goes
+	// over to a finer tick size by itself. 0 means 0.01.
 	TickSize market.Price
 }
 

@@ -41,7 +41,7 @@ type side struct {
 	window     uint32    // level index of the window's slot 0
 	far        uint32    // block of the far levels
 	farLen     uint32
-	misses     uint16 // levels on the grid that came to far since the window was placed
+	misses     uint16 // levels that came to far since the window was placed
 	span       uint16 // ticks of the window, a power of two; 0 while there is none
 	groupShift uint8  // a group has 1<<groupShift slots
 	farBits    uint8  // far has room for 1<<farBits levels; 0 while there is none

@@ -67,9 +67,13 @@ func (b *ByOrder) makeRoom(s *side, sideIndex uint32, price int64) uint32 {
 			return index
 		}
 	}
-	if near && s.number(price) == number {
+	if near {
 		if s.misses++; uint32(s.misses) > missesMax+s.farLen/missesShare || s.misses == 1<<16-1 {
-			b.place(s, m, tick)
+			if finer := b.finerTick(s, m, tick); finer != tick {
+				b.setTick(sideIndex/2, finer)
+			} else {
+				b.place(s, m, tick)
+			}
 			if index, ok := s.slot(price, m); ok {
 				return index
 			}
@@ -118,6 +122,30 @@ func (b *ByOrder) place(s *side, m, tick int64) {
 	s.base = base
 	b.scatter(s, m)
 	b.findBest(s, m)
+}
+
+// finerTick returns a tick size that puts the far levels on the grid, if most of them are off it:
+// stocks below a dollar have finer ticks than others, and not every venue says so.
+func (b *ByOrder) finerTick(s *side, m, tick int64) int64 {
+	off, finer := 0, uint64(tick)
+	for _, e := range b.farLevels(s) {
+		price := e.rank ^ m
+		if number, near := s.nearest(price, tick); near && s.number(price) != number {
+			off++
+			finer = gcd(finer, uint64(max(price, -price)))
+		}
+	}
+	if off <= int(s.farLen/2) {
+		return tick
+	}
+	return int64(finer)
+}
+
+func gcd(x, y uint64) uint64 {
+	for y != 0 {
+		x, y = y, x%y
+	}
+	return x
 }
 
 // countFar counts far levels that a window of span ticks around best would hold.
