@@ -3,8 +3,6 @@ package replay
 import (
 	"fmt"
 	"net/netip"
-	"strconv"
-	"time"
 
 	"tidegate/arbiter"
 	"tidegate/codec/dbn"
@@ -112,6 +110,9 @@ func (c *channels) add(cfg gateway.Config, name string) (*Channel, error) {
 	if c.run.opt.Publisher.ID != 0 {
 		cfg.Publisher = c.run.opt.Publisher
 	}
+	if err := c.compatible(&cfg, name); err != nil {
+		return nil, err
+	}
 	ch := &Channel{Name: name, feed: cfg.Feed, records: make(map[dbn.RType]uint64)}
 	ch.sink = &sink{channel: ch, out: c.run.out}
 	p, err := gateway.New(cfg, ch.sink)
@@ -135,69 +136,18 @@ func (c *channels) add(cfg gateway.Config, name string) (*Channel, error) {
 	return ch, nil
 }
 
-// consolidated reports whether a schema's instruments are those of the consolidated book.
-func consolidated(s dbn.Schema) bool {
-	switch s {
-	case dbn.SchemaCMBP1, dbn.SchemaTCBBO, dbn.SchemaCBBO1s, dbn.SchemaCBBO1m:
-		return true
-	default:
-		return false
+// compatible refuses a channel whose instruments could not be told from those of the others in one
+// output file: ids belong to their channel, and a file has one meaning for each. Databento's ids are
+// the same throughout a dataset; consolidated schemas number instruments for themselves.
+func (c *channels) compatible(cfg *gateway.Config, name string) error {
+	if c.run.out == nil || consolidated(c.run.opt.Schema) || len(c.list) == 0 {
+		return nil
 	}
-}
-
-// metadata describes the output: every instrument that the channels named, for the days from first
-// to last.
-func (c *channels) metadata(schema dbn.Schema, first, last market.Nanos) *dbn.Metadata {
-	m := &dbn.Metadata{
-		Dataset: market.Consolidated.Dataset, Schema: schema, Start: first, End: last + 1,
-		STypeIn: dbn.STypeRawSymbol, STypeOut: dbn.STypeInstrumentID,
+	first := c.list[0]
+	if cfg.Feed == gateway.MBO && first.feed == gateway.MBO &&
+		cfg.Publisher.Dataset == first.Pipeline.Config().Publisher.Dataset {
+		return nil
 	}
-	day, after := yyyymmdd(first), yyyymmdd(last+market.Day)
-	if consolidated(schema) && c.market != nil {
-		for i, symbol := range c.market.Symbols() {
-			addMapping(m, symbol, market.InstrumentID(i+1), day, after)
-		}
-		return m
-	}
-	if len(c.list) > 0 {
-		m.Dataset = c.list[0].Pipeline.Config().Publisher.Dataset
-	}
-	seen := make(map[string]bool)
-	for _, ch := range c.list {
-		if ch.Pipeline.Config().Publisher.Dataset != m.Dataset {
-			m.Dataset = market.Consolidated.Dataset
-		}
-		for _, in := range ch.Pipeline.Instruments() {
-			if !seen[in.Symbol] && len(in.Symbol) <= dbn.SymbolMax && in.Symbol != "" {
-				seen[in.Symbol] = true
-				addMapping(m, in.Symbol, in.ID, day, after)
-			}
-		}
-	}
-	return m
-}
-
-func addMapping(m *dbn.Metadata, symbol string, id market.InstrumentID, day, after uint32) {
-	m.Symbols = append(m.Symbols, symbol)
-	m.Mappings = append(m.Mappings, dbn.Mapping{Symbol: symbol, Intervals: []dbn.Interval{
-		{Start: day, End: after, Symbol: strconv.FormatUint(uint64(id), 10)},
-	}})
-}
-
-// instrumentOf reads a mapping between symbol and id, whichever way round it is.
-func instrumentOf(m *dbn.Metadata, symbol, mapped string) (market.Instrument, bool) {
-	if m.STypeOut != dbn.STypeInstrumentID {
-		symbol, mapped = mapped, symbol
-	}
-	id, err := strconv.ParseUint(mapped, 10, 32)
-	if err != nil {
-		return market.Instrument{}, false
-	}
-	return market.Instrument{ID: market.InstrumentID(id), Symbol: symbol}, true
-}
-
-// yyyymmdd returns a UTC day as the decimal number that DBN uses.
-func yyyymmdd(t market.Nanos) uint32 {
-	y, m, d := time.Unix(0, int64(t)).UTC().Date()
-	return uint32(y*10000 + int(m)*100 + d)
+	return fmt.Errorf("channels %s and %s number their instruments separately and cannot share an output of schema %s: "+
+		"replay them one by one, or into a consolidated schema", first.Name, name, c.run.opt.Schema)
 }

@@ -273,14 +273,7 @@ func newDBNSource(r *run, in input, whole io.Reader) (source, error) {
 		return nil, err
 	}
 	s.channel.metadata = m
-	for _, mapping := range m.Mappings {
-		for _, interval := range mapping.Intervals {
-			if in, ok := instrumentOf(m, mapping.Symbol, interval.Symbol); ok {
-				in.Publisher = cfg.Publisher.ID
-				s.channel.Pipeline.Define(in)
-			}
-		}
-	}
+	define(s.channel.Pipeline, m)
 	return s, nil
 }
 
