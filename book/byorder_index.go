@@ -4,13 +4,13 @@ import "unsafe"
 
 // An orderIndex finds an order's slab index by the order's id. It is an extendible hash table:
 //
-//	hash (32 bits)  [ directory .............. | slot in segment (12) ]
+//	hash (32 bits)  [ directory .............. | slot in segment (13) ]
 //	                                                     [ id & 7 (3) ]
 //
-// The directory's top bits choose a segment of 4,096 slots; a slot is 8 bytes, the hash above the
-// slab index. Collisions go to the next free slot of the segment; removal shifts back, so there
-// are no tombstones. A segment that is three quarters full is split in two by one more bit of the
-// hash. Growing so costs one segment at a time (about 20 microseconds) and never copies the table.
+// The top bits choose, by the directory, a segment of 8,192 slots; a slot is 8 bytes, the hash above
+// the slab index. Collisions go to the next free slot of the segment; removal shifts back, so there
+// are no tombstones. A segment that is half full is split in two by one more bit of the hash.
+// Growing so costs one segment at a time (BenchmarkSplit) and never copies the table.
 //
 // Eight ids in a row share one cache line, because venues number orders in sequence: most adds
 // find their line in the cache.
@@ -22,7 +22,7 @@ type orderIndex struct {
 }
 
 const (
-	segmentBits = 12
+	segmentBits = 13
 	segmentLen  = 1 << segmentBits
 	segmentMask = segmentLen - 1
 	segmentFull = segmentLen / 2
