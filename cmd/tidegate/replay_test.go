@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tidegate/codec/dbn"
+	"tidegate/gateway/replay"
+)
+
+// document is what replay --json prints.
+type document struct {
+	replay.Summary
+	Book []replay.Snapshot `json:"book"`
+}
+
+func parseDocument(t *testing.T, stdout string) (doc document) {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(stdout))
+	if err := dec.Decode(&doc); err != nil || dec.More() {
+		t.Fatalf("stdout is not one JSON document: %v in\n%s", err, stdout)
+	}
+	return doc
+}
+
+// busiest is the symbol that every generated market has.
+const busiest = "ALFA"
+
+func TestReplayText(t *testing.T) {
+	a, b := pair(t)
+	out := filepath.Join(t.TempDir(), "x.dbn")
+	stdout := mustRun(t, "replay", a, b, "--out", out, "--book", busiest, "--depth", "3", "--publisher", "XSIM.ITCH")
+	wantContains(t, "summary", stdout,
+		"input         "+a, "channel       TIDE000001 (itch, XSIM.ITCH)", "line A        a.pcap", "line B        b.pcap",
+		"received", "duplicate", "BALANCED", "0 announced as lost", "verdicts      applied",
+		"output        "+out, "sha256", busiest+" (instrument 1", "orders")
+	if strings.Contains(stdout, "malformed") || strings.Contains(stdout, "old epoch") {
+		t.Errorf("the ledger has rows of zeros:\n%s", stdout)
+	}
+	for line := range strings.Lines(stdout) {
+		if len(line) > 121 && !strings.Contains(line, a) && !strings.Contains(line, b) && !strings.Contains(line, out) {
+			t.Errorf("line of %d columns: %s", len(line), line)
+		}
+	}
+	if none := mustRun(t, "replay", a, b, "--summary", "none"); none != "" {
+		t.Errorf("--summary none prints %q", none)
+	}
+}
+
+func TestReplayJSON(t *testing.T) {
+	a, b := pair(t)
+	out := filepath.Join(t.TempDir(), "x.dbn.zst")
+	doc := parseDocument(t, mustRun(t, "replay", "--json", a, b, "-o", out, "-s", "mbp-1", "-b", busiest, "--depth", "2"))
+	if len(doc.Inputs) != 2 || len(doc.Channels) != 1 || doc.Messages == 0 || doc.Imperfect != 0 {
+		t.Errorf("%d inputs, %d channels, %d messages, %d imperfect", len(doc.Inputs), len(doc.Channels), doc.Messages, doc.Imperfect)
+	}
+	if o := doc.Output; o == nil || o.Schema != "mbp-1" || o.Path != out || o.Records == 0 || len(o.SHA256) != 64 {
+		t.Errorf("output %+v", doc.Output)
+	}
+	if len(doc.Book) != 1 || doc.Book[0].Symbol != busiest || len(doc.Book[0].Bids) != 2 || len(doc.Book[0].Asks) != 2 {
+		t.Errorf("book %+v, want two levels a side of %s", doc.Book, busiest)
+	}
+	other := parseDocument(t, mustRun(t, "replay", "--summary=json", a, b))
+	if other.Channels[0].StreamHash != doc.Channels[0].StreamHash {
+		t.Error("--summary json and --json tell different stories")
+	}
+}
+
+// A symbol without a book is an error, but the summary is not withheld.
+func TestReplayUnknownSymbol(t *testing.T) {
+	a, _ := pair(t)
+	code, stdout, stderr := tidegate(t, "replay", a, "--book", "NOPE", "--book", busiest)
+	if code != exitFailure || !strings.Contains(stderr, "--book NOPE: no instrument of that symbol") {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+	wantContains(t, "stdout", stdout, "channel", busiest+" (instrument 1")
+	code, stdout, _ = tidegate(t, "replay", a, "--book", "NOPE", "--json")
+	if doc := parseDocument(t, stdout); code != exitFailure || doc.Messages == 0 {
+		t.Errorf("exit %d, %d messages", code, doc.Messages)
+	}
+}
+
+// Without --strict a cut file is a warning, with it exit 3. Both print the summary.
+func TestReplayStrict(t *testing.T) {
+	a, _ := pair(t)
+	whole, err := os.ReadFile(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := filepath.Join(t.TempDir(), "cut.pcap")
+	if err := os.WriteFile(cut, whole[:len(whole)-10], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const warning = "tidegate: warning: "
+	code, stdout, stderr := tidegate(t, "replay", cut)
+	if code != exitOK || !strings.HasPrefix(stderr, warning+cut) || !strings.Contains(stderr, "everything before it was used") {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+	wantContains(t, "summary", stdout, "FAULT", "is cut", "BALANCED")
+	code, stdout, stderr = tidegate(t, "replay", cut, "--strict", "--json")
+	if code != exitImperfect || !strings.Contains(stderr, "the input had faults") {
+		t.Errorf("--strict: exit %d, stderr %q; want %d", code, stderr, exitImperfect)
+	}
+	if doc := parseDocument(t, stdout); doc.Imperfect == 0 || doc.Inputs[0].Fault == "" {
+		t.Errorf("imperfect %d, fault %q", doc.Imperfect, doc.Inputs[0].Fault)
+	}
+	_, b := pair(t)
+	if code, _, stderr := tidegate(t, "replay", a, b, "--strict"); code != exitOK {
+		t.Errorf("--strict with a good pair: exit %d, %s", code, stderr)
+	}
+}
+
+// The flag is named where the file needs it.
+func TestReplayZeroLengths(t *testing.T) {
+	day := filepath.Join(t.TempDir(), "day-20260105.itch")
+	mustRun(t, "generate", "itch", day, "--messages", "5000", "--symbols", "10", "--live", "100")
+	b, err := os.ReadFile(day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(b); {
+		n := int(b[at])<<8 | int(b[at+1])
+		b[at], b[at+1] = 0, 0
+		at += 2 + n
+	}
+	if err := os.WriteFile(day, b[:len(b)-2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := tidegate(t, "replay", day)
+	if code != exitFailure || !strings.Contains(stderr, "length fields are zero") || !strings.Contains(stderr, "--zero-lengths") {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+	if doc := parseDocument(t, mustRun(t, "replay", day, "--zero-lengths", "--json")); doc.Messages != 5000 {
+		t.Errorf("%d messages, want 5000", doc.Messages)
+	}
+}
+
+// What was written is read by the same command, and says the same.
+func TestReplayRoundTrip(t *testing.T) {
+	a, b := pair(t)
+	out := filepath.Join(t.TempDir(), "x.dbn.gz")
+	first := parseDocument(t, mustRun(t, "replay", a, b, "-o", out, "--json"))
+	again := parseDocument(t, mustRun(t, "replay", out, "--json"))
+	if again.Messages != first.Output.Records || again.Channels[0].Books.Quoted != first.Channels[0].Books.Quoted {
+		t.Errorf("%d records, %d books; want %d, %d", again.Messages, again.Channels[0].Books.Quoted,
+			first.Output.Records, first.Channels[0].Books.Quoted)
+	}
+}
+
+// readable checks that a DBN file is whole and returns how many records it has.
+func readable(t *testing.T, path string) (records uint64) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := dbn.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := r.Next(); err != nil {
+			return records
+		}
+		records++
+	}
+}
