@@ -7,7 +7,7 @@ import (
 )
 
 // benchHeader and benchPayload make an entry of 80 bytes: a header and an mbo record.
-var benchHeader = Header{At: 1, Instrument: 2, Schema: 3, Kind: 4, Feed: 5}
+var benchHeader = Header{At: 1, Instrument: 2, Tag: Tag{Schema: 3, Kind: 4, Feed: 5}}
 
 const benchPayloadBytes = 56
 
@@ -120,7 +120,7 @@ func BenchmarkReaders(b *testing.B) {
 					r.Wake()
 				}
 			}
-			r.Append(Header{Kind: 255}, nil)
+			r.Append(Header{Tag: Tag{Kind: 255}}, nil)
 			r.Publish()
 			r.Wake()
 			wg.Wait()
