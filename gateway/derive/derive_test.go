@@ -26,7 +26,13 @@ func (b *fixedBooks) Levels(_ market.InstrumentID, side market.Side, dst []book.
 // newDeriver returns the deriver of a schema, with a market of its own where it needs one.
 func newDeriver(t testing.TB, s dbn.Schema) derive.Deriver {
 	t.Helper()
-	d, err := derive.New(s, derive.NewMarket().View(func(market.InstrumentID) string { return "" }))
+	return deriverIn(t, s, derive.NewSmallMarket())
+}
+
+// deriverIn returns the deriver of a schema of a publisher whose instruments have no symbols.
+func deriverIn(t testing.TB, s dbn.Schema, m *derive.Market) derive.Deriver {
+	t.Helper()
+	d, err := derive.New(s, m.View(func(market.InstrumentID) string { return "" }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +123,7 @@ func TestInstrumentsAreLimited(t *testing.T) {
 		{dbn.SchemaTCBBO, hostile - 16_383},
 		{dbn.SchemaCBBO1s, hostile - 16_383},
 	} {
-		d := newDeriver(t, c.schema)
+		d := deriverIn(t, c.schema, derive.NewMarket())
 		now := midnight
 		send := func(i uint32) (records int) {
 			now += market.Minute

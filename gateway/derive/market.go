@@ -19,6 +19,7 @@ const marketMax = 1<<14 - 1
 // A Market, its views and their derivers belong to one loop, which hands them events in the order
 // of time.
 type Market struct {
+	max     int // instruments
 	book    *book.Consolidated
 	numbers map[string]market.InstrumentID
 	symbols []string
@@ -28,11 +29,14 @@ type Market struct {
 	sample marketSample
 }
 
-// NewMarket returns a market without instruments.
-func NewMarket() *Market {
+// NewMarket returns a market without instruments. It takes 22 MB, so that it need not grow.
+func NewMarket() *Market { return newMarket(marketMax) }
+
+func newMarket(instrumentsMax int) *Market {
 	return &Market{
+		max: instrumentsMax,
 		// Numbers are its indexes, so index 0 is not used.
-		book:    book.NewConsolidated(book.ConsolidatedConfig{InstrumentsMax: marketMax + 1}),
+		book:    book.NewConsolidated(book.ConsolidatedConfig{InstrumentsMax: instrumentsMax + 1}),
 		numbers: make(map[string]market.InstrumentID),
 	}
 }
@@ -49,7 +53,7 @@ func (m *Market) serve(schema dbn.Schema) error {
 // number returns the number of a symbol; 0 if it is new and there are too many.
 func (m *Market) number(symbol string) market.InstrumentID {
 	id, ok := m.numbers[symbol]
-	if !ok && len(m.symbols) < marketMax {
+	if !ok && len(m.symbols) < m.max {
 		m.symbols = append(m.symbols, symbol)
 		id = market.InstrumentID(len(m.symbols))
 		m.numbers[symbol] = id

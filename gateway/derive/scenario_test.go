@@ -125,7 +125,7 @@ func (s *story) line(f []string) error {
 				return fmt.Errorf("schema %q: unknown", name)
 			}
 			s.schemas = append(s.schemas, schema)
-			s.markets = append(s.markets, derive.NewMarket())
+			s.markets = append(s.markets, derive.NewSmallMarket())
 		}
 		s.out = make([][]byte, len(s.schemas))
 		return nil
