@@ -49,6 +49,18 @@ var layers = []layer{
 		why:    "the pipeline is a function of its input: sockets, files, databases and sinks are at its edges",
 	},
 	{
+		packages: "internal/netloop", only: []string{"market"},
+		why: "sockets carry bytes: they know neither what is in them nor who reads them",
+	},
+	{
+		packages: "gateway/lines", only: []string{"market", "arbiter", "gateway", "internal/netloop"},
+		why: "the ingest loop joins sockets and pipelines: who publishes, records or wakes comes in as a function",
+	},
+	{
+		packages: "sinks/capture", only: []string{"market", "codec/pcap"},
+		why: "a recorder takes datagrams and writes a file: it knows no feed",
+	},
+	{
 		packages: "sinks/...", never: []string{module + "gateway/..."},
 		why: "a sink takes what it is given: if it knew the gateway, it could make it wait",
 	},
@@ -147,6 +159,7 @@ var owners = []owner{
 	{"github.com/alecthomas/kong/...", "cmd/tidegate", "flags are read by the command alone"},
 	{"github.com/schollz/progressbar/v3/...", "cmd/tidegate", "what a person sees is the command's"},
 	{"golang.org/x/term/...", "cmd/tidegate", "what a person sees is the command's"},
+	{"golang.org/x/sys/...", "internal/netloop", "system calls of the network are internal/netloop's"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench", "latencies are bench's to report"},
 }
 

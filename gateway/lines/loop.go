@@ -1,0 +1,255 @@
+//go:build linux
+
+package lines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tidegate/arbiter"
+	"tidegate/gateway"
+	"tidegate/internal/netloop"
+	"tidegate/market"
+)
+
+// ErrStopped is returned for a command to a loop that does not run any more.
+var ErrStopped = errors.New("the loop has stopped")
+
+// Loop reads the lines of its feeds and drives their pipelines. Its state is owned by the goroutine
+// that calls Run; other goroutines may call Do, Call and Addrs.
+type Loop struct {
+	cfg    Config
+	tick   market.Nanos
+	feeds  []feed
+	lines  []line // of all feeds, in the order in which they are read
+	poller *netloop.Poller
+	batch  *netloop.Batch
+	clock  clock
+	last   market.Nanos // time of the last datagram or tick
+	ticked market.Nanos // time of the last tick of all feeds
+	told   bool         // Publish was called since the last Wake
+	polls  uint64
+	counts counts
+
+	stopping atomic.Bool // written when Run's context ends
+	asked    atomic.Bool // commands wait; written by whoever gives one
+	done     chan struct{}
+
+	mu       sync.Mutex // guards the fields below
+	commands []func()
+	ended    bool // no more commands, and the poller may be gone
+	closed   bool
+}
+
+// feed is a channel as the loop reads it.
+type feed struct {
+	name     string
+	pipeline *gateway.Pipeline
+}
+
+// line is one socket.
+type line struct {
+	id     arbiter.LineID
+	feed   *feed
+	socket *netloop.Socket
+	addr   netip.AddrPort
+	stats  LineStats
+}
+
+// New opens the sockets, so that all that can be wrong with the configuration is found before
+// anything runs. From then on the kernel keeps datagrams for Run. Close must be called at the end.
+func New(c Config) (*Loop, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("lines: %w", err)
+	}
+	l := &Loop{cfg: c, done: make(chan struct{})}
+	if err := l.open(); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("lines: %w", err)
+	}
+	return l, nil
+}
+
+func (l *Loop) open() (err error) {
+	if l.cfg.Tick == 0 {
+		l.cfg.Tick = time.Millisecond
+	}
+	if l.cfg.DatagramBytes == 0 {
+		l.cfg.DatagramBytes = netloop.DatagramBytes
+	}
+	l.tick = market.Nanos(l.cfg.Tick)
+	if l.poller, err = netloop.NewPoller(l.cfg.Idle, l.cfg.Tick); err != nil {
+		return err
+	}
+	l.batch = netloop.NewBatch(netloop.BatchDatagrams, l.cfg.DatagramBytes)
+	l.feeds = make([]feed, len(l.cfg.Feeds))
+	for i := range l.cfg.Feeds {
+		from := &l.cfg.Feeds[i]
+		f := &l.feeds[i]
+		*f = feed{name: from.Name, pipeline: from.Pipeline}
+		for _, line := range from.Lines {
+			if err := l.listen(f, line); err != nil {
+				return fmt.Errorf("feed %q: line %s: %w", f.name, line.ID, err)
+			}
+		}
+	}
+	l.clock.start()
+	l.last = market.UndefTime
+	return nil
+}
+
+func (l *Loop) listen(f *feed, from Line) error {
+	socket, err := netloop.Listen(from.Socket)
+	if err != nil {
+		return err
+	}
+	s := LineStats{
+		Feed: f.name, Line: from.ID, Addr: socket.Addr(), LastStamp: market.UndefTime,
+		Warning: socket.Warning(),
+	}
+	s.ReceiveBufferAsked, s.ReceiveBuffer = socket.ReceiveBuffer()
+	l.lines = append(l.lines, line{id: from.ID, feed: f, socket: socket, addr: socket.Addr(), stats: s})
+	return l.poller.Add(socket)
+}
+
+// Addrs returns the address of each line, in the order of the configuration: the ports are those that
+// the kernel chose where the configuration has none.
+func (l *Loop) Addrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(l.lines))
+	for i := range l.lines {
+		addrs[i] = l.lines[i].addr
+	}
+	return addrs
+}
+
+// Run reads and publishes until ctx ends, then flushes the pipelines and returns nil. It locks its
+// goroutine to a thread meanwhile. It can be called once.
+func (l *Loop) Run(ctx context.Context) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer context.AfterFunc(ctx, func() {
+		l.stopping.Store(true)
+		l.wake()
+	})()
+	var err error
+	for err == nil && !l.stopping.Load() {
+		err = l.turn()
+	}
+	l.end()
+	if err != nil {
+		return fmt.Errorf("lines: %w", err)
+	}
+	return nil
+}
+
+// turn is one round of the loop: commands, sockets, time, rest.
+func (l *Loop) turn() error {
+	if l.asked.Load() {
+		l.obey()
+	}
+	now := l.clock.now() // before the poll: what comes after an empty one is not older
+	busy := l.poll()
+	if !busy {
+		l.pass(max(now, l.last))
+	} else {
+		// Older datagrams may still wait in the sockets, so the clock's time cannot be passed on.
+		l.pass(l.last)
+	}
+	if l.told {
+		l.told = false
+		if l.cfg.Wake != nil {
+			l.cfg.Wake()
+		}
+	}
+	return l.poller.Idle(now, busy)
+}
+
+// poll reads one batch from every socket, and reports whether there was anything.
+func (l *Loop) poll() (busy bool) {
+	l.polls++
+	for i := range l.lines {
+		line := &l.lines[i]
+		n, err := line.socket.Receive(l.batch)
+		if err != nil {
+			line.stats.fail(err)
+			continue
+		}
+		if n == 0 {
+			continue
+		}
+		busy = true
+		l.counts.batch(n)
+		line.stats.KernelDrops += uint64(l.batch.Dropped())
+		for k := range n {
+			l.onDatagram(line, k)
+		}
+	}
+	return busy
+}
+
+// onDatagram handles datagram k of the batch.
+func (l *Loop) onDatagram(line *line, k int) {
+	payload := l.batch.Payload(k)
+	l.last = max(l.last, l.batch.Stamp(k)) // UndefTime is below every time
+	if l.last == market.UndefTime {
+		l.last = l.clock.now() // the first datagram of all, without the kernel's time
+	}
+	s := &line.stats
+	s.Packets++
+	s.Bytes += uint64(len(payload))
+	s.LastStamp = l.last
+	if l.batch.Truncated(k) {
+		s.Truncated++
+	}
+	if l.cfg.Tap != nil {
+		l.cfg.Tap(line.addr, l.batch.Source(k), l.last, payload)
+	}
+	p := line.feed.pipeline
+	p.OnTick(l.last)
+	p.OnDatagram(line.id, l.last, payload)
+	l.publish()
+}
+
+// pass gives all pipelines a tick, if it is time for one.
+func (l *Loop) pass(now market.Nanos) {
+	if now-l.ticked < l.tick {
+		return
+	}
+	l.last, l.ticked = now, now
+	for i := range l.feeds {
+		l.feeds[i].pipeline.OnTick(now)
+	}
+	if l.cfg.OnTick != nil {
+		l.cfg.OnTick(now)
+	}
+	l.publish()
+}
+
+func (l *Loop) publish() {
+	l.told = true
+	if l.cfg.Publish != nil {
+		l.cfg.Publish()
+	}
+}
+
+// end flushes what the pipelines hold, and refuses commands from now on.
+func (l *Loop) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.obey()
+	for i := range l.feeds {
+		l.feeds[i].pipeline.Flush()
+	}
+	l.publish()
+	if l.cfg.Wake != nil {
+		l.cfg.Wake()
+	}
+	close(l.done)
+}
