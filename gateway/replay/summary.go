@@ -112,6 +112,8 @@ type OutputSummary struct {
 	Records uint64 `json:"records"`
 	Bytes   int64  `json:"bytes"`
 	SHA256  string `json:"sha256"` // of the file
+	// Refused counts events that gave no record because their instrument is past a limit.
+	Refused uint64 `json:"refused_events,omitempty"`
 }
 
 func (r *run) summarise(elapsed time.Duration) Summary {
@@ -140,6 +142,10 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 	}
 	if r.out != nil && r.out.kept {
 		s.Output = r.out.summary()
+		for _, ch := range r.channels.list {
+			s.Output.Refused += ch.sink.deriver.Refused()
+		}
+		s.Imperfect += s.Output.Refused
 	}
 	return s
 }

@@ -31,6 +31,9 @@ func (s *Summary) WriteText(w io.Writer) error {
 		p.row("output", "%s", s.Output.Path)
 		p.row("", "%s records of %s, %s", count(s.Output.Records), s.Output.Schema, byteCount(s.Output.Bytes))
 		p.row("", "sha256 %s", s.Output.SHA256)
+		if n := s.Output.Refused; n > 0 {
+			p.row("", "%s events gave no record: more instruments than a schema keeps", count(n))
+		}
 	}
 	if s.First != "" {
 		p.row("recorded", "%s to %s", s.First, s.Last)
