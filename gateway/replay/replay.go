@@ -78,7 +78,8 @@ const timeMax = math.MaxInt64 - 2*market.Day
 // datagram, a record, or a block of at most 256 KiB.
 const checkEvery = 64
 
-// tickEvery is how much recorded time passes between ticks. The live process ticks as often.
+// tickEvery is how much recorded time passes between ticks of all channels. The live process ticks as
+// often. The channel of a datagram gets one with the datagram's time besides, as it does live.
 const tickEvery = market.Millisecond
 
 // Run replays. When ctx ends it stops, keeps what was done until then, and returns the result with

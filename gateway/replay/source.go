@@ -153,7 +153,10 @@ func (s *captureSource) deliver() error {
 		}
 		s.lastDst, s.lastLine = d.Dst, ref
 	}
-	s.lastLine.channel.Pipeline.OnDatagram(s.lastLine.line, s.in.at, d.Payload)
+	p := s.lastLine.channel.Pipeline
+	// Live, the channel had ticks up to this datagram's time, and none beyond it.
+	p.OnTick(s.run.last)
+	p.OnDatagram(s.lastLine.line, s.in.at, d.Payload)
 	return nil
 }
 
