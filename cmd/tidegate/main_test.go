@@ -232,6 +232,8 @@ func TestGenerateCapture(t *testing.T) {
 			t.Errorf("%s differs between two runs", name)
 		}
 	}
+	// Long enough for the halt of the default market, but without its instrument.
+	mustRun(t, "generate", "capture", t.TempDir(), "--trading", "100s", "--instruments", "5", "--rate", "20")
 	var truth venue.Truth
 	if b, _ := os.ReadFile(filepath.Join(first, truthName)); json.Unmarshal(b, &truth) != nil || truth.Messages == 0 {
 		t.Errorf("truth %+v", truth)

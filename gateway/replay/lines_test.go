@@ -244,6 +244,31 @@ func TestLossesAreAnnouncedExactly(t *testing.T) {
 	}
 }
 
+// A gap is waited for in recorded time: until its deadline, and no longer.
+func TestGapDeadline(t *testing.T) {
+	file := write(t, "a.pcap", pcapOf(t,
+		record{noon, groupA, mold("WAIT", 1, itchAdd(1, 1, 1))},
+		record{noon + 1*market.Millisecond, groupA, mold("WAIT", 3, itchAdd(3, 1, 1))},
+		record{noon + 40*market.Millisecond, groupA, mold("WAIT", 4, itchAdd(4, 1, 1))},
+		record{noon + 60*market.Millisecond, groupA, mold("WAIT", 2, itchAdd(2, 1, 1))},
+	))
+	for deadline, want := range map[market.Nanos]struct{ announced, late uint64 }{
+		30 * market.Millisecond: {1, 1},
+		50 * market.Millisecond: {1, 1},
+		70 * market.Millisecond: {0, 0},
+	} {
+		limits := arbiter.DefaultConfig()
+		limits.GapDeadline = deadline
+		result := mustReplay(t, replay.Options{Paths: []string{file}, Arbiter: limits})
+		wantBalanced(t, result, false)
+		c := &result.Summary.Channels[0]
+		if l := c.Ledger; l.GapsDeadline.Messages != want.announced || l.Lines[0].Late.Messages != want.late {
+			t.Errorf("deadline %d ms: %d announced, %d late; want %d, %d", deadline/market.Millisecond,
+				l.GapsDeadline.Messages, l.Lines[0].Late.Messages, want.announced, want.late)
+		}
+	}
+}
+
 // The same file twice is two lines that agree: every message of the second is a duplicate.
 func TestSameFileTwice(t *testing.T) {
 	files, truth := captures(t, smallFeed(4))
