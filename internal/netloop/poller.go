@@ -63,6 +63,7 @@ type Poller struct {
 	quietSince market.Nanos
 	quiet      bool // since then, nothing came
 	events     [16]unix.EpollEvent
+	count      [8]byte
 	spins      uint64
 	parks      uint64
 }
@@ -148,8 +149,7 @@ func (p *Poller) park() error {
 	}
 	for i := range p.events[:n] {
 		if fd := int(p.events[i].Fd); fd == p.wake || fd == p.timer {
-			var count [8]byte
-			_, _ = unix.Read(fd, count[:]) // how often does not matter
+			_, _ = unix.Read(fd, p.count[:]) // how often does not matter
 		}
 	}
 	return nil
@@ -157,9 +157,11 @@ func (p *Poller) park() error {
 
 // Wake ends the present wait, or the next one. Any goroutine may call it, until Close.
 func (p *Poller) Wake() {
-	one := [8]byte{1} // a counter in the machine's byte order: anything but 0 will do
 	_, _ = unix.Write(p.wake, one[:])
 }
+
+// one is added to an eventfd. It is in the machine's byte order, but anything except 0 will do.
+var one = [8]byte{1}
 
 // Counts returns how often the loop looked again at once, and how often it parked.
 func (p *Poller) Counts() (spins, parks uint64) { return p.spins, p.parks }

@@ -5,6 +5,7 @@ package netloop
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"unsafe"
@@ -49,20 +50,20 @@ func newSender(c SenderConfig) (*Sender, error) {
 	if c.Hops < 0 || c.Hops > 255 {
 		return nil, fmt.Errorf("hops %d: want 0 to 255", c.Hops)
 	}
-	ifindex := 0
+	var by unix.IPMreqn // which interface datagrams to a group leave by, and with which IPv4 address
 	if c.Interface != "" {
 		ifi, err := multicastInterface(c.Interface)
 		if err != nil {
 			return nil, err
 		}
-		ifindex = ifi.Index
+		by.Ifindex, by.Address = int32(ifi.Index), firstIPv4(ifi)
 	}
 	fd, err := unix.Socket(family(addr.Addr()), unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	s := &Sender{fd: fd, addr: addr}
-	if err := s.setUp(c.Hops, ifindex); err != nil {
+	if err := s.setUp(c.Hops, by); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -73,27 +74,27 @@ func newSender(c SenderConfig) (*Sender, error) {
 	return s, nil
 }
 
-func (s *Sender) setUp(hops, ifindex int) error {
+func (s *Sender) setUp(hops int, by unix.IPMreqn) error {
 	if ip := s.addr.Addr(); ip.IsMulticast() {
 		var err error
 		if ip.Is4() {
 			err = errors.Join(
 				unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, hops),
 				unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 1),
-				unix.SetsockoptIPMreqn(s.fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(ifindex)}),
+				unix.SetsockoptIPMreqn(s.fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &by),
 			)
 		} else {
 			err = errors.Join(
 				unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, hops),
 				unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 1),
-				unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, ifindex),
+				unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, int(by.Ifindex)),
 			)
 		}
 		if err != nil {
 			return fmt.Errorf("set multicast options: %w", err)
 		}
 	}
-	if err := unix.Connect(s.fd, sockaddr(s.addr, ifindex)); err != nil {
+	if err := unix.Connect(s.fd, sockaddr(s.addr, int(by.Ifindex))); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	sa, err := unix.Getsockname(s.fd)
@@ -107,6 +108,21 @@ func (s *Sender) setUp(hops, ifindex int) error {
 		s.local = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
 	}
 	return nil
+}
+
+// firstIPv4 returns an interface's first address, which the kernel does not find by itself where the
+// interface is the loopback one; 0.0.0.0 if it has none.
+func firstIPv4(ifi *net.Interface) (ip [4]byte) {
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return ip
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
+			return p.Addr().As4()
+		}
+	}
+	return ip
 }
 
 // Local returns the address that datagrams come from.
