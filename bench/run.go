@@ -104,6 +104,9 @@ func pass(ctx context.Context, f io.Reader, buf []byte, p processor, progress fu
 		t1 := time.Now()
 		done := p.process(buf[:have])
 		t2 := time.Now()
+		if done == 0 && have == len(buf) {
+			return one, fmt.Errorf("a block of %d bytes holds no message: not an ITCH 5.0 file, or damaged", have)
+		}
 		have = copy(buf, buf[done:have])
 		one.ReadNanos += t1.Sub(t0).Nanoseconds()
 		one.ProcessNanos += t2.Sub(t1).Nanoseconds()

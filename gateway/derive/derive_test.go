@@ -51,7 +51,7 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	// What changed is asked of the market once, so it can answer one schema only.
-	m := derive.NewMarket()
+	m := derive.NewMarket(derive.NewNumbers(nil))
 	noSymbol := func(market.InstrumentID) string { return "" }
 	for _, s := range []dbn.Schema{dbn.SchemaCBBO1s, dbn.SchemaCBBO1s} {
 		if _, err := derive.New(s, m.View(noSymbol)); err != nil {
@@ -123,7 +123,7 @@ func TestInstrumentsAreLimited(t *testing.T) {
 		{dbn.SchemaTCBBO, hostile - 16_383},
 		{dbn.SchemaCBBO1s, hostile - 16_383},
 	} {
-		d := deriverIn(t, c.schema, derive.NewMarket())
+		d := deriverIn(t, c.schema, derive.NewMarket(derive.NewNumbers(nil)))
 		now := midnight
 		send := func(i uint32) (records int) {
 			now += market.Minute

@@ -1,4 +1,4 @@
 package derive
 
 // NewSmallMarket is NewMarket for tests that make many: it holds 100 instruments.
-func NewSmallMarket() *Market { return newMarket(100) }
+func NewSmallMarket() *Market { return NewMarket(newNumbers(100, nil)) }

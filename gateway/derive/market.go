@@ -19,25 +19,56 @@ const marketMax = 1<<14 - 1
 // A Market, its views and their derivers belong to one loop, which hands them events in the order
 // of time.
 type Market struct {
-	max     int // instruments
 	book    *book.Consolidated
-	numbers map[string]market.InstrumentID
-	symbols []string
+	numbers *Numbers
 
 	served bool       // by a deriver
 	schema dbn.Schema // then the one it makes
 	sample marketSample
 }
 
-// NewMarket returns a market without instruments. It takes 22 MB, so that it need not grow.
-func NewMarket() *Market { return newMarket(marketMax) }
+// Numbers numbers the symbols of consolidated instruments. Markets that share it, one for each
+// schema, give an instrument the same number. It belongs to the loop of its markets.
+type Numbers struct {
+	max     int
+	ids     map[string]market.InstrumentID
+	symbols []string
+	onNew   func(market.InstrumentID, string)
+}
 
-func newMarket(instrumentsMax int) *Market {
+// NewNumbers returns an empty numbering. onNew, if not nil, is told of every new instrument before
+// its first record.
+func NewNumbers(onNew func(market.InstrumentID, string)) *Numbers {
+	return newNumbers(marketMax, onNew)
+}
+
+func newNumbers(instrumentsMax int, onNew func(market.InstrumentID, string)) *Numbers {
+	return &Numbers{max: instrumentsMax, ids: make(map[string]market.InstrumentID), onNew: onNew}
+}
+
+// of returns the number of a symbol; 0 if it is new and there are too many.
+func (n *Numbers) of(symbol string) market.InstrumentID {
+	id, ok := n.ids[symbol]
+	if !ok && len(n.symbols) < n.max {
+		n.symbols = append(n.symbols, symbol)
+		id = market.InstrumentID(len(n.symbols))
+		n.ids[symbol] = id
+		if n.onNew != nil {
+			n.onNew(id, symbol)
+		}
+	}
+	return id
+}
+
+// Symbols returns the symbols in order of their numbers, the first of which is 1.
+func (n *Numbers) Symbols() []string { return n.symbols }
+
+// NewMarket returns a market without instruments. It takes 22 MB, so that it need not grow.
+func NewMarket(numbers *Numbers) *Market {
 	return &Market{
-		max: instrumentsMax,
 		// Numbers are its indexes, so index 0 is not used.
-		book:    book.NewConsolidated(book.ConsolidatedConfig{InstrumentsMax: instrumentsMax + 1}),
-		numbers: make(map[string]market.InstrumentID),
+		book:    book.NewConsolidated(book.ConsolidatedConfig{InstrumentsMax: numbers.max + 1}),
+		numbers: numbers,
 	}
 }
 
@@ -49,20 +80,6 @@ func (m *Market) serve(schema dbn.Schema) error {
 	m.served, m.schema = true, schema
 	return nil
 }
-
-// number returns the number of a symbol; 0 if it is new and there are too many.
-func (m *Market) number(symbol string) market.InstrumentID {
-	id, ok := m.numbers[symbol]
-	if !ok && len(m.symbols) < m.max {
-		m.symbols = append(m.symbols, symbol)
-		id = market.InstrumentID(len(m.symbols))
-		m.numbers[symbol] = id
-	}
-	return id
-}
-
-// Symbols returns the symbols in order of their numbers, the first of which is 1.
-func (m *Market) Symbols() []string { return m.symbols }
 
 // Book returns the consolidated book; its index of an instrument is the instrument's number.
 func (m *Market) Book() *book.Consolidated { return m.book }
@@ -101,7 +118,7 @@ func (v *View) at(e *market.Event) *viewState {
 		if symbol == "" {
 			symbol = fmt.Sprintf("#%d.%d", e.Publisher, e.Instrument)
 		}
-		s.number = v.market.number(symbol)
+		s.number = v.market.numbers.of(symbol)
 	}
 	if s.number == 0 {
 		v.refused++

@@ -51,7 +51,8 @@ type channels struct {
 	run          *run
 	list         []*Channel
 	lines        map[lineKey]lineRef
-	unrecognised uint64 // datagrams of no feed we know
+	unrecognised uint64          // datagrams of no feed we know
+	numbers      *derive.Numbers // of the consolidated book, where the output is of one
 	market       *derive.Market
 }
 
@@ -124,7 +125,8 @@ func (c *channels) add(cfg gateway.Config, name string) (*Channel, error) {
 		var view *derive.View
 		if consolidated(c.run.opt.Schema) {
 			if c.market == nil {
-				c.market = derive.NewMarket()
+				c.numbers = derive.NewNumbers(nil)
+				c.market = derive.NewMarket(c.numbers)
 			}
 			view = c.market.View(p.Symbol)
 		}

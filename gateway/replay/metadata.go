@@ -57,8 +57,8 @@ func (c *channels) metadata(schema dbn.Schema, first, last market.Nanos) *dbn.Me
 	}
 	day, after := yyyymmdd(start), yyyymmdd(end-1+market.Day)
 	if consolidated(schema) {
-		if c.market != nil {
-			for i, symbol := range c.market.Symbols() {
+		if c.numbers != nil {
+			for i, symbol := range c.numbers.Symbols() {
 				addMapping(m, symbol, market.InstrumentID(i+1), day, after)
 			}
 		}

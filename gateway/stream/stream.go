@@ -56,8 +56,11 @@ type Stream struct {
 	met       []bool                         // the same for small ids, for the path of every event
 
 	active  []*active // derivers that are wanted, in the order in which they came to be
+	shared  []*active // this feed's part in the consolidated dataset
 	scratch []byte    // records on their way into the ring
 	epoch   uint32
+
+	consolidated *Consolidated // nil: in none
 
 	requests []request
 	orders   []market.Event // of the snapshot being written
@@ -167,7 +170,10 @@ func (s *Stream) OnEvents(events []market.Event, books gateway.Books) {
 			s.appendMBO(events)
 			continue
 		}
-		s.append(a, a.deriver.OnEvents(s.scratch[:0], events, books), at)
+		s.append(s.cfg.Feed, a, a.deriver.OnEvents(s.scratch[:0], events, books), at)
+	}
+	for _, a := range s.shared {
+		s.append(s.consolidated.feed, a, a.deriver.OnEvents(s.scratch[:0], events, books), at)
 	}
 }
 
@@ -188,14 +194,14 @@ func (s *Stream) tag(kind uint8, schema dbn.Schema) bus.Tag {
 
 var mboSize = dbn.RTypeMBO.Size(dbn.Version)
 
-// append appends records of a schema, each as an entry.
-func (s *Stream) append(a *active, records []byte, at market.Nanos) {
+// append appends records of a schema, each as an entry of a feed.
+func (s *Stream) append(feed uint8, a *active, records []byte, at market.Nanos) {
 	s.scratch = records[:0]
 	for len(records) > 0 {
 		n := 4 * int(records[0])
 		s.cfg.Ring.Append(bus.Header{
 			At: at, Instrument: market.InstrumentID(binary.LittleEndian.Uint32(records[4:])),
-			Tag: s.tag(Record, a.schema),
+			Tag: bus.Tag{Schema: uint16(a.schema), Kind: Record, Feed: feed},
 		}, records[:n])
 		records = records[n:]
 	}
@@ -208,10 +214,13 @@ func (s *Stream) OnTick(now market.Nanos) {
 			continue
 		}
 		if a.end != 0 {
-			s.append(a, a.deriver.OnTime(s.scratch[:0], now), now)
+			s.append(s.cfg.Feed, a, a.deriver.OnTime(s.scratch[:0], now), now)
 			s.cfg.Ring.Append(bus.Header{At: a.end, Tag: s.tag(IntervalEnd, a.schema)}, nil)
 		}
 		a.end = now - now%a.length + a.length
+	}
+	if s.consolidated != nil {
+		s.consolidated.onTick(s, now)
 	}
 }
 
@@ -227,16 +236,19 @@ func (s *Stream) OnFacts(f *market.Facts) {
 		at = f.Statuses[i].TsRecv
 	}
 	for _, a := range s.active {
-		s.append(a, a.deriver.OnFacts(s.scratch[:0], f), at)
+		s.append(s.cfg.Feed, a, a.deriver.OnFacts(s.scratch[:0], f), at)
 	}
 }
+
+// symbol returns what the pipeline calls an instrument.
+func (s *Stream) symbol(id market.InstrumentID) string { return s.pipeline.Symbol(id) }
 
 // meet enters an instrument that the feed has not defined.
 func (s *Stream) meet(id market.InstrumentID, at market.Nanos) {
 	if _, ok := s.known[id]; ok {
 		return
 	}
-	symbol := s.pipeline.Symbol(id)
+	symbol := s.symbol(id)
 	if symbol == "" {
 		symbol = fmt.Sprintf("#%d", id) // so that it can be asked for, and is in the mappings
 	}

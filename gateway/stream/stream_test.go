@@ -225,6 +225,88 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
+// Two feeds of the same instruments make one consolidated dataset: one numbering for all schemas,
+// intervals that end once, and quotes that name the publisher.
+func TestConsolidated(t *testing.T) {
+	const feed = 9
+	w := newWorld(t, stream.Config{})
+	other, err := stream.New(stream.Config{Feed: 1, Ring: w.ring})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := gateway.DefaultConfig(gateway.ITCH)
+	conf.Publisher = market.NasdaqBX
+	p, err := gateway.New(conf, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Attach(p)
+	c := stream.NewConsolidated(feed, w.ring)
+	for _, s := range []*stream.Stream{w.stream, other} {
+		if err := c.Join(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Want(dbn.SchemaCMBP1); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[dbn.Schema]int)
+	publishers := make(map[market.PublisherID]bool)
+	ends := 0
+	collect := func(e *bus.Entry) {
+		if e.Feed != feed {
+			return
+		}
+		switch e.Kind {
+		case stream.IntervalEnd:
+			ends++
+		case stream.Record:
+			seen[dbn.Schema(e.Schema)]++
+			if dbn.Schema(e.Schema) != dbn.SchemaCMBP1 {
+				return
+			}
+			rec, err := dbn.ParseRecord(e.Payload, dbn.Version, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m dbn.CMBP1
+			if err := m.Parse(rec); err != nil {
+				t.Fatal(err)
+			}
+			publishers[m.Level.BidPublisher], publishers[m.Level.AskPublisher] = true, true
+			if int(m.InstrumentID) < 1 || int(m.InstrumentID) > len(c.Directory().All()) {
+				t.Fatalf("instrument %d of %d", m.InstrumentID, len(c.Directory().All()))
+			}
+		}
+	}
+	for range 6000 {
+		d, ok := w.feed.Next()
+		if !ok {
+			break
+		}
+		w.pipeline.OnDatagram(arbiter.LineID(d.Line), d.Time, d.Payload)
+		p.OnDatagram(arbiter.LineID(d.Line), d.Time+1, d.Payload)
+		w.ring.Publish()
+		w.drain(t, collect)
+	}
+	if seen[dbn.SchemaCMBP1] < 100 || seen[dbn.SchemaCBBO1s] < 10 || ends < 5 {
+		t.Errorf("records %v and %d ends of intervals", seen, ends)
+	}
+	if !publishers[market.NasdaqITCH.ID] || !publishers[market.NasdaqBX.ID] {
+		t.Errorf("publishers in quotes: %v, want both", publishers)
+	}
+	if got, want := len(c.Directory().All()), len(w.feed.Exchange().Instruments()); got != want {
+		t.Errorf("%d consolidated instruments, want %d", got, want)
+	}
+	c.Unwant(dbn.SchemaCMBP1)
+	before := seen[dbn.SchemaCMBP1]
+	for w.step(t, collect) {
+	}
+	if seen[dbn.SchemaCMBP1] != before {
+		t.Error("cmbp-1 though nobody wants it")
+	}
+}
+
 func TestStreamDoesNotAllocate(t *testing.T) {
 	w := newWorld(t, stream.Config{})
 	for _, s := range []dbn.Schema{dbn.SchemaMBP1, dbn.SchemaMBP10, dbn.SchemaTrades, dbn.SchemaTBBO} {
