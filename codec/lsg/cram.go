@@ -116,14 +116,14 @@ type Auth struct {
 	Bucket [BucketSize]byte  // last characters of the key, to find the candidates by
 }
 
-// ParseAuth reads the text of a proof.
+// ParseAuth reads the text of a proof. The error does not show the text: it could be a key.
 func ParseAuth(text []byte) (a Auth, err error) {
 	const digits = 2 * sha256.Size
 	if len(text) != digits+1+BucketSize || text[digits] != '-' || !isGraphic(text, '!') {
-		return Auth{}, fmt.Errorf("%s: want %d hexadecimal digits, a dash and the last %d characters of the key", quote(text), digits, BucketSize)
+		return Auth{}, fmt.Errorf("want %d hexadecimal digits, a dash and the last %d characters of the key", digits, BucketSize)
 	}
 	if _, err := hex.Decode(a.Hash[:], text[:digits]); err != nil {
-		return Auth{}, fmt.Errorf("%s: want %d hexadecimal digits before the dash", quote(text), digits)
+		return Auth{}, fmt.Errorf("want %d hexadecimal digits before the dash", digits)
 	}
 	copy(a.Bucket[:], text[digits+1:])
 	return a, nil
