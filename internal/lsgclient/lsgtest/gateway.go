@@ -107,7 +107,7 @@ func (s *Session) Line() string {
 func (s *Session) Expect(want string) {
 	s.t.Helper()
 	if got := s.Line(); got != want {
-		s.t.Errorf("client sent %q, want %q", got, want)
+		s.t.Errorf("client sent %.300q, want %.300q", got, want)
 	}
 }
 
