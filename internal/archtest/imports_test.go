@@ -53,6 +53,11 @@ var layers = []layer{
 		why: "sockets carry bytes: they know neither what is in them nor who reads them",
 	},
 	{
+		packages: "internal/venue", only: []string{"market", "codec/..."},
+		never: inputOutput, except: inputOutputExcept,
+		why: "the simulated exchange is a function of its seed and of the times it is given: its sockets are internal/venue/livevenue's",
+	},
+	{
 		packages: "gateway/lines", only: []string{"market", "arbiter", "gateway", "internal/netloop"},
 		why: "the ingest loop joins sockets and pipelines: who publishes, records or wakes comes in as a function",
 	},
@@ -117,7 +122,7 @@ func TestImportsRuleCanFail(t *testing.T) {
 			"gateway/a.go":         src("tidegate/codec/itch50", "tidegate/arbiter", "tidegate/book/match"),
 			"gateway/lines/a.go":   src("net", "tidegate/gateway", "golang.org/x/sys/unix"),
 			"sinks/journal/a.go":   src("os", "tidegate/market"),
-			"internal/venue/a.go":  src("os", "tidegate/codec/itch50"),
+			"internal/venue/a.go":  src("net/netip", "tidegate/codec/itch50"),
 			"cmd/tidegate/a.go":    src("os", "net", "tidegate/gateway", "tidegate/sinks/journal"),
 			"codec/pcap/a_test.go": src("os", "tidegate/internal/openfile", "tidegate/codec/dbn"),
 			"bench/a.go":           src("tidegate/book", "tidegate/codec/itch50"),
@@ -160,6 +165,7 @@ var owners = []owner{
 	{"github.com/schollz/progressbar/v3/...", "cmd/tidegate", "what a person sees is the command's"},
 	{"golang.org/x/term/...", "cmd/tidegate", "what a person sees is the command's"},
 	{"golang.org/x/sys/...", "internal/netloop", "system calls of the network are internal/netloop's"},
+	{"github.com/valyala/fasthttp/...", "internal/venue/livevenue", "the control endpoint of the simulated exchange is its own"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench", "latencies are bench's to report"},
 }
 

@@ -1,0 +1,440 @@
+package venue
+
+import (
+	"fmt"
+	"math"
+
+	"tidegate/codec/moldudp64"
+	"tidegate/market"
+)
+
+// A LiveConfig describes a feed that is published while time passes.
+type LiveConfig struct {
+	// Feed is the market, its packets and its lines. Messages wait for each other no longer than from
+	// one tick to the next, whatever the Linger. Lines begin without Down and Clogged spans: they are
+	// taken down and clogged by hand.
+	Feed FeedConfig
+	// Speed is how many times faster than the caller's time the market's time passes.
+	Speed float64
+	// Endless lets a session follow each that ends: the next seed, the next day, the next session name,
+	// sequence numbers from 1. The session name must end in a digit.
+	Endless bool
+	// History is how many of the latest messages can be asked for again.
+	History int
+	// RequestsPerSecond is how many retransmit requests are answered, in the caller's time.
+	RequestsPerSecond int
+}
+
+// Limits of a LiveConfig.
+const (
+	SpeedMax    = 10_000
+	historyMax  = 1 << 24 // messages; 50 bytes each are set aside
+	requestsMax = 1_000_000
+)
+
+// DefaultLiveConfig returns the default market in real time on two perfect lines, day after day,
+// opening two seconds after the start, with a halt of half a minute every five.
+func DefaultLiveConfig(seed uint64) LiveConfig {
+	c := LiveConfig{
+		Feed: DefaultFeedConfig(seed), Speed: 1, Endless: true,
+		History: 1 << 18, RequestsPerSecond: 5_000,
+	}
+	c.Feed.Protected = false
+	for i := range c.Feed.Lines {
+		c.Feed.Lines[i].Impairment = Impairment{}
+	}
+	m := &c.Feed.Market
+	m.Open, m.PreOpen = 2*market.Second, 2*market.Second
+	m.Trading = market.Day - 2*market.Minute
+	m.Halts = LiveHalts(m.Listings, m.Trading)
+	return c
+}
+
+// LiveHalts returns a halt of half a minute every five minutes, of one listing after the other.
+func LiveHalts(listings []Listing, trading market.Nanos) []Halt {
+	const every, length = 5 * market.Minute, 30 * market.Second
+	var halts []Halt
+	for at := every; at+length < trading; at += every {
+		halts = append(halts, Halt{Symbol: listings[len(halts)%len(listings)].Symbol, At: at, For: length})
+	}
+	return halts
+}
+
+// Validate reports the first thing that is wrong, and what is expected instead.
+func (c LiveConfig) Validate() error {
+	if err := c.Feed.Validate(); err != nil {
+		return err
+	}
+	for _, l := range c.Feed.Lines {
+		if err := validateLive(l.Impairment); err != nil {
+			return fmt.Errorf("line %q: %w", l.Name, err)
+		}
+	}
+	if !(c.Speed >= 0.001 && c.Speed <= SpeedMax) { // so that NaN is refused
+		return fmt.Errorf("speed %v: want 0.001 to %d", c.Speed, SpeedMax)
+	}
+	if name := c.Feed.Sender.Session; c.Endless && (name == "" || !digit(name[len(name)-1])) {
+		return fmt.Errorf("session %q: want a name that ends in a digit, to number the sessions by", name)
+	}
+	if c.History < 1 || c.History > historyMax {
+		return fmt.Errorf("history %d messages: want 1 to %d", c.History, historyMax)
+	}
+	if c.RequestsPerSecond < 1 || c.RequestsPerSecond > requestsMax {
+		return fmt.Errorf("requests per second %d: want 1 to %d", c.RequestsPerSecond, requestsMax)
+	}
+	return nil
+}
+
+// A LiveFeed is a feed that is published while time passes, and can be watched and disturbed
+// meanwhile. It does no I/O and reads no clock: the caller says what time it is and sends what has
+// arrived. It belongs to one goroutine.
+//
+//	feed.OnTick(now)
+//	for d, ok := feed.Next(); ok; d, ok = feed.Next() {
+//		// send d.Payload on line d.Line
+//	}
+//	// sleep until feed.Due()
+//
+// The messages of a session are a function of its market's configuration, Close apart, which brings
+// the end of the session forward. How they share packets, and what the lines do to those, depends on
+// the times of the ticks.
+type LiveFeed struct {
+	cfg      LiveConfig // of the present session
+	name     moldudp64.Session
+	exchange *Exchange
+	lines    *Lines
+	switches []lineSwitch // by line
+	freed    []Datagram   // from clogged lines, to be delivered first
+	resender resender
+	builder  moldudp64.Builder
+	sent     PacketCounts
+	slipped  market.Nanos
+
+	now      market.Nanos // of the latest tick; never goes back
+	lastSent market.Nanos // time of the latest packet
+	next     uint64       // sequence number of the next message to send
+	silent   []byte       // a packet without messages
+
+	// The exchange is one step ahead of what was sent: that is how its next time is known. Not so while
+	// the feed is paused, and after the last step.
+	ts   market.Nanos // of step, in the market's time
+	step [][]byte     // messages not sent yet
+
+	// The market's time was paceTs at paceNow.
+	paceTs, paceNow market.Nanos
+
+	paused  bool
+	closing bool // Close was called
+	over    bool // the exchange has nothing more
+	endings int  // end-of-session packets sent
+	done    bool
+}
+
+const (
+	stepsPerTick = 4096                     // so that a tick ends, however far behind the feed is
+	lateMax      = market.Second            // behind by more, the market's time is set back
+	endingGap    = 100 * market.Millisecond // between end-of-session packets
+)
+
+// NewLiveFeed returns a feed whose session starts now, in the caller's time.
+func NewLiveFeed(cfg LiveConfig, now market.Nanos) (*LiveFeed, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("venue: live feed: %w", err)
+	}
+	impairments := make([]Impairment, len(cfg.Feed.Lines))
+	for i, l := range cfg.Feed.Lines {
+		impairments[i] = l.Impairment
+	}
+	lines, err := NewLines(impairments, cfg.Feed.Market.Seed, cfg.Feed.Protected)
+	if err != nil {
+		return nil, err
+	}
+	f := &LiveFeed{
+		cfg: cfg, now: now, lines: lines, switches: make([]lineSwitch, len(impairments)),
+		resender: newResender(cfg.History, cfg.Feed.Sender.PayloadMax, cfg.RequestsPerSecond),
+	}
+	if err := f.begin(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// begin starts the session that the configuration describes.
+func (f *LiveFeed) begin() error {
+	name, err := moldudp64.ParseSession(f.cfg.Feed.Sender.Session)
+	if err != nil {
+		return fmt.Errorf("venue: live feed: %w", err)
+	}
+	x, err := New(f.cfg.Feed.Market)
+	if err != nil {
+		return err
+	}
+	f.exchange, f.name, f.next = x, name, 1
+	f.resender.begin(name)
+	f.builder.Reset(name, f.next, f.cfg.Feed.Sender.PayloadMax)
+	f.over, f.endings, f.lastSent = false, 0, f.now
+	f.pull()
+	f.paceTs, f.paceNow = f.ts, f.now
+	return nil
+}
+
+// OnTick does what is due by now. A tick does a bounded amount of work: if more is due, Due says so.
+func (f *LiveFeed) OnTick(now market.Nanos) {
+	f.now = max(f.now, now)
+	if !f.paused {
+		f.publish()
+	}
+	f.keepAlive()
+	f.lines.certain = f.now // packets of later ticks arrive later
+}
+
+// publish sends the steps whose time has come.
+func (f *LiveFeed) publish() {
+	if late := f.now - f.real(f.ts); late > lateMax && len(f.step) > 0 && !f.closing {
+		f.slipped += late
+		f.paceTs, f.paceNow = f.ts, f.now
+	}
+	for n := 0; n < stepsPerTick && len(f.step) > 0 && (f.closing || f.real(f.ts) <= f.now); n++ {
+		f.pack()
+		f.pull()
+	}
+	f.flush()
+}
+
+// pull takes the exchange's next step.
+func (f *LiveFeed) pull() {
+	f.ts, f.step = f.exchange.Step()
+	f.over = len(f.step) == 0
+}
+
+// pack adds the messages of the step to packets, and sends those that are full.
+func (f *LiveFeed) pack() {
+	for _, m := range f.step {
+		if f.builder.Count() == f.cfg.Feed.Sender.MessagesMax || !f.builder.Append(m) {
+			f.flush()
+			f.builder.Append(m) // fits an empty packet: see SenderConfig.Validate
+		}
+		f.resender.add(m)
+	}
+	f.step = nil
+}
+
+// flush sends the packet in the builder.
+func (f *LiveFeed) flush() {
+	n := f.builder.Count()
+	if n == 0 {
+		return
+	}
+	f.send(f.builder.Bytes(), &f.sent.Data)
+	f.next += uint64(n)
+	f.builder.Reset(f.name, f.next, f.cfg.Feed.Sender.PayloadMax)
+}
+
+func (f *LiveFeed) send(payload []byte, count *uint64) {
+	*count++
+	f.lastSent = f.now
+	if f.lines.crowded() {
+		f.lines.refuse()
+		return
+	}
+	f.lines.Send(Packet{Time: f.now, Payload: payload})
+}
+
+// keepAlive sends heartbeats in silence, and ends the session after its last message.
+func (f *LiveFeed) keepAlive() {
+	if f.done || f.now < f.silenceEnds() {
+		return
+	}
+	switch {
+	case !f.over:
+		f.silent = moldudp64.AppendHeartbeat(f.silent[:0], f.name, f.next)
+		f.send(f.silent, &f.sent.Heartbeats)
+	case f.endings < endingsMax:
+		f.endings++
+		f.silent = moldudp64.AppendEndOfSession(f.silent[:0], f.name, f.next)
+		f.send(f.silent, &f.sent.EndOfSession)
+	case f.cfg.Endless && !f.closing:
+		f.cfg.Feed.Market.Seed++
+		f.cfg.Feed.Market.Midnight += market.Day
+		f.cfg.Feed.Sender.Session = nextSession(f.cfg.Feed.Sender.Session)
+		if err := f.begin(); err != nil {
+			panic(err) // only what cannot make a configuration wrong has changed
+		}
+	default:
+		f.done = true
+	}
+}
+
+// silenceEnds is when keepAlive has something to do.
+func (f *LiveFeed) silenceEnds() market.Nanos {
+	switch {
+	case !f.over:
+		return f.lastSent + f.cfg.Feed.Sender.Heartbeat
+	case f.endings == 0:
+		return f.now
+	default:
+		return f.lastSent + endingGap
+	}
+}
+
+// real returns when a moment of the market's time comes, in the caller's time.
+func (f *LiveFeed) real(ts market.Nanos) market.Nanos {
+	return f.paceNow + market.Nanos(float64(ts-f.paceTs)/f.cfg.Speed)
+}
+
+// Due returns when the next tick has something to do: at once if that is not after the latest tick.
+func (f *LiveFeed) Due() market.Nanos {
+	due := f.lines.nextArrival()
+	if f.done {
+		return due
+	}
+	due = min(due, f.silenceEnds())
+	if len(f.step) > 0 {
+		if f.closing {
+			return f.now
+		}
+		due = min(due, f.real(f.ts))
+	}
+	return due
+}
+
+// Next returns a datagram that has arrived by the latest tick, or false if there is none.
+func (f *LiveFeed) Next() (Datagram, bool) {
+	if len(f.freed) > 0 {
+		d := f.freed[0]
+		f.freed[0] = Datagram{} // let go of the payload
+		f.freed = f.freed[1:]
+		return d, true
+	}
+	for d, ok := f.lines.Next(); ok; d, ok = f.lines.Next() {
+		s := &f.switches[d.Line]
+		if !s.clogged {
+			return d, true
+		}
+		s.hold(d, &f.lines.lines[d.Line].counts)
+	}
+	return Datagram{}, false
+}
+
+// Ended reports that the last session has ended and all of it was delivered, except what a clogged
+// line still holds.
+func (f *LiveFeed) Ended() bool {
+	return f.done && len(f.freed) == 0 && len(f.lines.pending) == 0
+}
+
+// Pause stops the market after a message: what the exchange did is sent, so the books that Truth
+// returns are those after the last message sent. Heartbeats go on. Pausing again changes nothing.
+func (f *LiveFeed) Pause() {
+	if f.paused || f.closing {
+		return
+	}
+	f.paused = true
+	f.pack()
+	f.flush()
+}
+
+// Resume lets the market's time go on from where it was paused.
+func (f *LiveFeed) Resume() {
+	if !f.paused {
+		return
+	}
+	f.paused = false
+	f.paceTs, f.paceNow = f.ts, f.now
+	f.pull()
+}
+
+// Close ends trading now: the closing crosses and the end of the day follow at once, then the end of
+// the session, and no further session.
+func (f *LiveFeed) Close() {
+	if f.closing {
+		return
+	}
+	f.Resume()
+	f.closing = true
+	f.exchange.closeNow()
+}
+
+// closeNow brings the close of trading forward to the present. A halted instrument resumes before. A
+// day that has not opened is just over.
+func (x *Exchange) closeNow() {
+	openAt := x.cfg.Midnight + x.cfg.Open
+	closeAt := openAt + x.cfg.Trading
+	switch opened := openAt + market.Nanos(len(x.instruments))*spinGap; {
+	case x.now < opened:
+		x.agenda = nil
+		return
+	case x.now >= closeAt:
+		return
+	}
+	var agenda []appointment
+	for _, in := range x.instruments {
+		if in.state != stateTrading {
+			agenda = append(agenda, appointment{x.now, func() { x.resume(in, crossHalt) }})
+		}
+	}
+	early := closeAt - x.now
+	for _, a := range x.agenda {
+		if a.at >= closeAt {
+			agenda = append(agenda, appointment{a.at - early, a.do})
+		}
+	}
+	x.agenda = agenda
+}
+
+// nextSession counts up the number at the end of a session's name. After all nines it starts again.
+func nextSession(name string) string {
+	b := []byte(name)
+	for i := len(b) - 1; i >= 0 && digit(b[i]); i-- {
+		if b[i]++; b[i] <= '9' {
+			break
+		}
+		b[i] = '0'
+	}
+	return string(b)
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+// A LivePosition says where the market of a LiveFeed stands.
+type LivePosition struct {
+	Paused  bool   `json:"paused"`
+	Session string `json:"session"`
+	Sent    uint64 `json:"sent"` // last sequence number sent
+}
+
+// Position returns where the market stands.
+func (f *LiveFeed) Position() LivePosition {
+	return LivePosition{Paused: f.paused, Session: f.cfg.Feed.Sender.Session, Sent: f.next - 1}
+}
+
+// A LiveTruth is what is true of the present session so far. The books are those after message number
+// Messages, which is Sent while the feed is paused, and may be a step ahead of it otherwise. Packets
+// and what lines did count over all sessions.
+type LiveTruth struct {
+	LivePosition
+	Truth
+	// Slipped is by how much the market's time was set back, because it was behind by over a second:
+	// the machine was too slow, or stood still. Nanoseconds.
+	Slipped    market.Nanos  `json:"slipped"`
+	Retransmit RequestCounts `json:"retransmit"`
+}
+
+// Truth returns what is true of the present session so far.
+func (f *LiveFeed) Truth() LiveTruth {
+	recorded := Feed{cfg: f.cfg.Feed, exchange: f.exchange, sender: &Sender{sent: f.sent}, lines: f.lines}
+	return LiveTruth{
+		LivePosition: f.Position(), Truth: recorded.Truth(),
+		Slipped: f.slipped, Retransmit: f.resender.counts,
+	}
+}
+
+// always is a Span without beginning or end.
+var always = []Span{{From: math.MinInt64, To: math.MaxInt64}}
+
+// validateLive refuses what a line that is switched by hand cannot have.
+func validateLive(i Impairment) error {
+	if len(i.Down) > 0 || len(i.Clogged) > 0 {
+		return fmt.Errorf("down and clogged spans: want none, a live line is taken down and clogged by hand")
+	}
+	return i.Validate()
+}

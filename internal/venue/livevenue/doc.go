@@ -1,0 +1,33 @@
+// Package livevenue runs the simulated exchange on real sockets: what a gateway is tested against, and
+// the market of the live demonstration.
+//
+// A Venue publishes a venue.LiveFeed (ITCH 5.0 over MoldUDP64) on UDP lines, multicast or unicast,
+// answers retransmit requests on a UDP socket, and takes orders on a small HTTP endpoint of the
+// loopback interface: lines are impaired, taken down and clogged, the market is paused, and its books
+// are read.
+//
+//	v, err := livevenue.Open(cfg) // sockets are open, addresses known
+//	err = v.Run(ctx)              // until ctx ends: then trading closes and the session ends
+//
+// It is a package of its own because package venue is a function of its input: here are the sockets,
+// the goroutines and the clock, and nothing else. One goroutine, that of Run, owns the feed; everyone
+// else gives it commands.
+//
+// # Control
+//
+// Requests and answers are JSON; an error is {"error": "..."} with a status of 4xx or 5xx.
+//
+//	GET  /lines      every line: address, impairments, counts
+//	GET  /lines/a    one line
+//	POST /lines/a    change what the body names, leave the rest: {"loss": 0.01, "down": true}
+//	GET  /truth      session, sequence, books, counts
+//	POST /pause      stop the market; heartbeats go on; answers {"paused", "session", "sent"}
+//	POST /resume     let it go on; answers the same
+//
+// A line has loss, duplicate, reorder (probabilities), burst {enter, leave, loss} (probabilities),
+// delay, jitter, reorder_by (times such as "250us"), down and clogged (true or false).
+//
+// While the market is paused the books of /truth are those after the message with the sequence number
+// sent: whoever has received that one can compare. Otherwise they are those after message number
+// messages, which may be about to be sent.
+package livevenue
