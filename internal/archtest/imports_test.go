@@ -62,6 +62,10 @@ var layers = []layer{
 		why: "the ingest loop joins sockets and pipelines: who publishes, records or wakes comes in as a function",
 	},
 	{
+		packages: "gateway/config", only: []string{"market", "arbiter", "codec/lsg", "codec/moldudp64", "gateway", "internal/bus"},
+		why: "a configuration is values: who is built from them reads it, it knows none of them",
+	},
+	{
 		packages: "sinks/capture", only: []string{"market", "codec/pcap"},
 		why: "a recorder takes datagrams and writes a file: it knows no feed",
 	},
@@ -164,6 +168,7 @@ var owners = []owner{
 	{"github.com/alecthomas/kong/...", "cmd/tidegate", "flags are read by the command alone"},
 	{"github.com/schollz/progressbar/v3/...", "cmd/tidegate", "what a person sees is the command's"},
 	{"golang.org/x/term/...", "cmd/tidegate", "what a person sees is the command's"},
+	{"github.com/goccy/go-yaml/...", "gateway/config", "configurations are gateway/config's"},
 	{"golang.org/x/sys/...", "internal/netloop", "system calls of the network are internal/netloop's"},
 	{"github.com/valyala/fasthttp/...", "internal/venue/livevenue", "the control endpoint of the simulated exchange is its own"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench", "latencies are bench's to report"},

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"tidegate/arbiter"
+	"tidegate/codec/lsg"
+	"tidegate/gateway"
+	"tidegate/internal/bus"
+	"tidegate/market"
+)
+
+// Config is a whole configuration. Load and Parse return it complete: what the file does not say has
+// its default.
+type Config struct {
+	Feeds       []Feed
+	Loop        Loop
+	Ring        bus.Config
+	Subscribers Subscribers
+	Capture     Capture
+	Admin       Admin
+	Log         Log
+}
+
+// A Feed is a channel of a publisher: a dataset, as subscribers ask for it.
+type Feed struct {
+	Name        string
+	Protocol    gateway.Feed
+	Publisher   market.Publisher
+	GapDeadline time.Duration
+	// Session locks the channel to one MoldUDP64 session. "": the first that comes.
+	Session string
+	Lines   []Line
+}
+
+// A Line is one copy of a feed's channel.
+type Line struct {
+	ID            arbiter.LineID
+	Addr          netip.AddrPort
+	Interface     string     // "" for unicast
+	Source        netip.Addr // the zero Addr: all senders
+	ReceiveBuffer int        // bytes
+}
+
+// Idle says what the ingest loop does while nothing comes.
+type Idle string
+
+// Ways to be idle.
+const (
+	Backoff Idle = "backoff"
+	Park    Idle = "park"
+	Spin    Idle = "spin"
+)
+
+// Loop is the ingest loop.
+type Loop struct {
+	Idle Idle
+	Tick time.Duration
+	CPU  int // the processor that its thread is pinned to; -1 for any
+}
+
+// Subscribers is where subscribers connect, who may, and how many.
+type Subscribers struct {
+	Listen    string // host:port; the host is an address, or empty for all of this machine's
+	TLS       TLS
+	Loops     int           // event loops
+	Heartbeat time.Duration // for clients who do not say
+	SlowAfter time.Duration // how old what a session is due may be before it is slow
+	Limits    Limits
+	Keys      []Key
+}
+
+// TLS is a second port, for subscribers who want their connection encrypted.
+type TLS struct {
+	Listen      string // "" for none
+	Certificate tls.Certificate
+}
+
+// Limits keeps what subscribers may use within bounds. It is egress.Limits, field by field.
+type Limits struct {
+	Connections            int // open at a time, whatever their state
+	ConnectionsPerSecond   int // of one address; more are closed at once
+	SessionsPerKey         int // of one key and dataset
+	SubscriptionsPerSecond int // of one session; more are delayed
+	SubscriptionsMax       int // of one session
+	SymbolsMax             int // of one session, in all its subscriptions
+	InputBytesMax          int // of lines of one session that are not processed yet
+	HandshakesMax          int // TLS handshakes at a time
+}
+
+// A Key lets clients in.
+type Key struct {
+	Name     string
+	Key      lsg.Key
+	Datasets []string // that it is good for; none: all
+	Disabled bool
+}
+
+// Capture is the recording of what comes in.
+type Capture struct {
+	File       string // "" for none; see CapturePath
+	QueueBytes int
+}
+
+// Admin is the HTTP interface for those who run the gateway.
+type Admin struct {
+	Listen string // "" for none
+	Token  string
+	Pprof  bool
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level slog.Level
+	JSON  bool
+}
+
+// Defaults returns the configuration of a file that says nothing, which has no feeds and no keys.
+func Defaults() Config {
+	return Config{
+		Loop: Loop{Idle: Backoff, Tick: time.Millisecond, CPU: -1},
+		Ring: bus.DefaultConfig(),
+		Subscribers: Subscribers{
+			Listen:    ":13000",
+			Loops:     1,
+			Heartbeat: 30 * time.Second,
+			SlowAfter: time.Second,
+			Limits: Limits{
+				Connections: 4096, ConnectionsPerSecond: 5, SessionsPerKey: 10, SubscriptionsPerSecond: 10,
+				SubscriptionsMax: 1000, SymbolsMax: 50_000, InputBytesMax: 4 << 20, HandshakesMax: 256,
+			},
+		},
+		Capture: Capture{QueueBytes: 32 << 20},
+		Admin:   Admin{Listen: "127.0.0.1:8080"},
+		Log:     Log{Level: slog.LevelInfo},
+	}
+}
+
+// Defaults of a feed and of a line.
+const (
+	ReceiveBufferDefault = 32 << 20
+	GapDeadlineDefault   = 50 * time.Millisecond
+)

@@ -1,0 +1,243 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate/arbiter"
+	"tidegate/codec/lsg"
+	"tidegate/gateway"
+	"tidegate/internal/bus"
+	"tidegate/market"
+)
+
+const (
+	keyOne = "db-ExampleKeyForTests0000000abcd"
+	keyTwo = "db-ExampleKeyForTests0000000efgh"
+)
+
+// here is an environment of some files and variables.
+var here = Environment{
+	ReadFile: func(path string) ([]byte, error) {
+		switch path {
+		case "etc/one.key":
+			return []byte(keyOne + "\n"), nil
+		case "etc/bad.key", "/etc/gateway.crt", "etc/gateway.key":
+			return []byte("hello\n"), nil
+		}
+		return nil, os.ErrNotExist
+	},
+	LookupEnv: func(name string) (string, bool) { return keyTwo, name == "KEY_TWO" },
+}
+
+func parse(text string) (*Config, error) { return Parse("etc/c.yaml", []byte(text), here) }
+
+const small = `feeds:
+  - name: sim
+    protocol: itch
+    lines:
+      - {name: A, address: 127.0.0.1:26400}
+subscribers:
+  keys:
+    - {name: one, key_file: one.key}
+`
+
+func TestSmallestConfigurationIsTheDefaults(t *testing.T) {
+	got, err := parse(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	key, _ := lsg.ParseKey(keyOne)
+	want.Subscribers.Keys = []Key{{Name: "one", Key: key}}
+	want.Feeds = []Feed{{
+		Name: "sim", Protocol: gateway.ITCH, Publisher: market.NasdaqITCH, GapDeadline: 50 * time.Millisecond,
+		Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:26400"), ReceiveBuffer: 32 << 20}},
+	}}
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("got %+v\nwant %+v", *got, want)
+	}
+}
+
+func TestEverySetting(t *testing.T) {
+	got, err := parse(`feeds:
+- name: sim
+  protocol: itch
+  dataset: XSIM.ITCH
+  gap_deadline: 7ms
+  session: 000010059B
+  lines:
+  - name: R
+    address: 233.252.0.1:26400
+    interface: eth1
+    source: 192.0.2.1
+    receive_buffer: 1 MiB
+  - name: B
+    address: "[ff05::1]:26400"
+    interface: eth2
+- {name: iex, protocol: tops, lines: [{name: A, address: '127.0.0.1:1'}]}
+loop: {idle: spin, tick: 500us, cpu: 3}
+ring: {chunks: 128, chunk_bytes: 131072}
+subscribers:
+  listen: 127.0.0.1:1300
+  loops: 2
+  heartbeat: 10s
+  slow_after: 2s
+  limits:
+    connections: 1
+    connections_per_second: 2
+    sessions_per_key: 3
+    subscriptions_per_second: 4
+    subscriptions: 5
+    symbols: 6
+    input_bytes: 7 MiB
+    handshakes: 8
+  keys:
+  - name: one
+    key: db-ExampleKeyForTests0000000abcd
+    datasets: [XSIM.ITCH, IEXG.TOPS]
+    disabled: true
+  - {name: two, key_env: KEY_TWO}
+capture: {file: "rec/{start}.pcap", queue: 1 MiB}
+admin: {listen: ":8081", token: 0123456789abcdef, pprof: true}
+log: {level: debug, format: json}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := lsg.ParseKey(keyOne)
+	two, _ := lsg.ParseKey(keyTwo)
+	want := Config{
+		Feeds: []Feed{
+			{
+				Name: "sim", Protocol: gateway.ITCH, Publisher: market.Simulated,
+				GapDeadline: 7 * time.Millisecond, Session: "000010059B",
+				Lines: []Line{
+					{ID: arbiter.LineR, Addr: addr("233.252.0.1:26400"), Interface: "eth1", Source: addr("192.0.2.1:0").Addr(), ReceiveBuffer: 1 << 20},
+					{ID: arbiter.LineB, Addr: addr("[ff05::1]:26400"), Interface: "eth2", ReceiveBuffer: 32 << 20},
+				},
+			},
+			{
+				Name: "iex", Protocol: gateway.TOPS, Publisher: market.IEXTops, GapDeadline: 50 * time.Millisecond,
+				Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:1"), ReceiveBuffer: 32 << 20}},
+			},
+		},
+		Loop: Loop{Idle: Spin, Tick: 500 * time.Microsecond, CPU: 3},
+		Ring: bus.Config{Chunks: 128, ChunkBytes: 128 << 10},
+		Subscribers: Subscribers{
+			Listen: "127.0.0.1:1300", Loops: 2, Heartbeat: 10 * time.Second, SlowAfter: 2 * time.Second,
+			Limits: Limits{1, 2, 3, 4, 5, 6, 7 << 20, 8},
+			Keys: []Key{
+				{Name: "one", Key: one, Datasets: []string{"XSIM.ITCH", "IEXG.TOPS"}, Disabled: true},
+				{Name: "two", Key: two},
+			},
+		},
+		Capture: Capture{File: "etc/rec/{start}.pcap", QueueBytes: 1 << 20},
+		Admin:   Admin{Listen: ":8081", Token: "0123456789abcdef", Pprof: true},
+		Log:     Log{Level: -4, JSON: true},
+	}
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("got %+v\nwant %+v", *got, want)
+	}
+	at := time.Date(2026, 1, 5, 8, 30, 0, 0, time.FixedZone("", -5*3600))
+	if got := CapturePath(got.Capture.File, at); got != "etc/rec/20260105T133000Z.pcap" {
+		t.Errorf("recording at %s", got)
+	}
+}
+
+// The example says of everything that is commented out that it has the value shown.
+func TestExampleShowsTheDefaults(t *testing.T) {
+	const path = "../../deploy/tidegate.example.yaml"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := here
+	env.LookupEnv = func(name string) (string, bool) { return keyTwo, name == "TIDEGATE_KEY" }
+	env.ReadFile = func(string) ([]byte, error) { return nil, os.ErrNotExist }
+	got, err := Parse(path, b, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	want.Feeds, want.Subscribers.Keys = got.Feeds, got.Subscribers.Keys
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("as it is: got %+v\nwant %+v", *got, want)
+	}
+	// What has no default is left out, the rest is put in.
+	setting := regexp.MustCompile(`^( *)# ( *)([a-z_]+:( .*)?)$`)
+	none := regexp.MustCompile(`^(session|source|cpu|tls|  listen|  cert|  key|datasets|file|token):`)
+	var text strings.Builder
+	uncommented := 0
+	for line := range strings.Lines(string(b)) {
+		if m := setting.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil && !none.MatchString(m[2]+m[3]) {
+			line = m[1] + m[2] + m[3] + "\n"
+			uncommented++
+		}
+		text.WriteString(line)
+	}
+	if uncommented < 20 {
+		t.Fatalf("%d settings are commented out, want at least 20", uncommented)
+	}
+	again, err := Parse(path, []byte(text.String()), env)
+	if err != nil {
+		t.Fatalf("%v\nin\n%s", err, text.String())
+	}
+	if !reflect.DeepEqual(again, got) {
+		t.Errorf("with the values shown: got %+v\nwant %+v", *again, *got)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := t.TempDir() + "/c.yaml"
+	if _, err := Load(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte(small), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var e *Error
+	if _, err := Load(path); !errors.As(err, &e) || len(e.Mistakes) != 1 || e.Mistakes[0].Field != "subscribers.keys[0].key_file" {
+		t.Errorf("no key file: %v", err)
+	}
+	t.Setenv("KEY_ONE", keyOne)
+	if err := os.WriteFile(path, []byte(strings.Replace(small, "key_file: one.key", "key_env: KEY_ONE", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(small))
+	example, err := os.ReadFile("../../deploy/tidegate.example.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example)
+	for _, c := range mistakes {
+		f.Add([]byte(c.text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := parse(string(b))
+		var e *Error
+		switch {
+		case err == nil:
+			if len(c.Feeds) == 0 || len(c.Subscribers.Keys) == 0 || c.Ring.Validate() != nil {
+				t.Errorf("accepted %+v", c)
+			}
+		case !errors.As(err, &e) || len(e.Mistakes) == 0:
+			t.Errorf("error %v", err)
+		case strings.Contains(err.Error(), keyOne):
+			t.Errorf("the error shows a key: %v", err)
+		}
+		_ = fmt.Sprint(err)
+	})
+}

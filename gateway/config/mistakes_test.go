@@ -1,0 +1,188 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// mistakes has a configuration for each kind of mistake, and all that is to be said about it.
+var mistakes = []struct {
+	name, text string
+	want       []string
+}{
+	{"empty", "", []string{"etc/c.yaml:1:1: found no feeds, want at least one", "etc/c.yaml:1:1: found no subscribers"}},
+	{"no YAML", "feeds: [1\n", []string{"etc/c.yaml:1:8: found text that is no YAML: sequence end token ']' not found"}},
+	{"tab", "feeds:\n\t- name: a\n", []string{"etc/c.yaml:2:1: found text that is no YAML: "}},
+	{"two documents", small + "---\na: 1\n", []string{"etc/c.yaml:10:1: found another document, want one"}},
+	{"not fields", "- a\n", []string{
+		`etc/c.yaml:1:1: found a list, want fields: feeds, loop,`, "etc/c.yaml:1:1: found no feeds", "etc/c.yaml:1:1: found no subscribers",
+	}},
+	{"unknown field", small + "log: {}\nlogs: {}\n", []string{
+		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, loop, ring, subscribers, capture, admin, log`,
+	}},
+	{"unknown field inside", small + "loop:\n  tick: 1ms\n  tock: 1ms\n", []string{
+		`etc/c.yaml:11:3: loop: found unknown field "tock", want one of idle, tick, cpu`,
+	}},
+	{"field twice", "loop: {}\nloop: {}\n" + small, []string{`etc/c.yaml:2:1: found text that is no YAML: mapping key "loop" already defined`}},
+	{"anchor", small + "loop: &a {}\n", []string{"etc/c.yaml:9:7: loop: found an anchor, alias or tag, want fields: idle"}},
+	{"words", small + "loop: {idle: sleep}\nlog: {level: loud, format: xml}\n", []string{
+		`etc/c.yaml:9:14: loop.idle: found "sleep", want one of backoff, park, spin`,
+		`etc/c.yaml:10:14: log.level: found "loud", want one of debug, info, warn, error`,
+		`etc/c.yaml:10:28: log.format: found "xml", want one of text, json`,
+	}},
+	{"durations", small + "loop:\n  tick: 1\n", []string{`etc/c.yaml:10:9: loop.tick: found 1, want a duration from 100µs to 100ms`}},
+	{"duration out of range", small + "loop:\n  tick: 10s\n", []string{`etc/c.yaml:10:9: loop.tick: found "10s", want a duration`}},
+	{"numbers", small + "loop: {cpu: x}\nring:\n  chunks: 1.5\n  chunk_bytes: -1\n", []string{
+		`etc/c.yaml:9:13: loop.cpu: found "x", want a whole number from 0 to 1023`,
+		`etc/c.yaml:11:11: ring.chunks: found 1.5, want a whole number`,
+		`etc/c.yaml:12:16: ring.chunk_bytes: found -1, want a size from 4 KiB to 1 GiB`,
+	}},
+	{"number out of range", small + "ring: {chunks: 99999999999999999999, chunk_bytes: 9999999999 GiB}\n", []string{
+		`etc/c.yaml:9:16: ring.chunks: found `, `etc/c.yaml:9:51: ring.chunk_bytes: found "9999999999 GiB", want a size`,
+	}},
+	{"no power of two", small + "ring: {chunks: 63, chunk_bytes: 65 KiB}\n", []string{
+		"etc/c.yaml:9:16: ring.chunks: found 63, want a power of two", `etc/c.yaml:9:33: ring.chunk_bytes: found "65 KiB", want a power`,
+	}},
+	{"ring too large", small + "ring:\n  chunks: 1024\n  chunk_bytes: 1 GiB\n", []string{
+		"etc/c.yaml:10:3: ring: found 1024 chunks of 1 GiB, want at most 64 GiB in all",
+	}},
+	{"true or false", small + "admin: {pprof: maybe}\n", []string{`etc/c.yaml:9:16: admin.pprof: found "maybe", want true or false`}},
+	{"nothing", small + "log:\n  level:\n", []string{"etc/c.yaml:10:3: log.level: found nothing, want one of"}},
+	{"list for text", strings.Replace(small, "name: sim", "name: [sim]", 1), []string{
+		"etc/c.yaml:2:11: feeds[0].name: found a list, want text of 1 to 64 characters",
+	}},
+	{"no list", "feeds: {name: a}\n", []string{"etc/c.yaml:1:1: found no subscribers", "etc/c.yaml:1:8: feeds: found fields, want a list"}},
+	{"feed without fields", "feeds:\n  - \n" + small[len("feeds:\n"):], []string{
+		"feeds[0]: found no name", "feeds[0]: found no protocol", "feeds[0]: found no lines",
+	}},
+	{"no feeds", "feeds: []\n" + small[strings.Index(small, "subscribers"):], []string{"found no feeds, want at least one"}},
+	{"feeds alike", "feeds:\n" + feed("a", "itch", "127.0.0.1:1") + feed("a", "tops", "127.0.0.1:2") + feed("b", "itch", "127.0.0.1:3") + subscribersText, []string{
+		`etc/c.yaml:6:11: feeds[1].name: found "a" again, want another name for each feed`,
+		`etc/c.yaml:10:5: feeds[2]: found dataset XNAS.ITCH, which feed "a" has, want one feed for a dataset`,
+	}},
+	{"dataset", strings.Replace(small, "protocol: itch", "protocol: itch\n    dataset: XNAS.ITCHY", 1), []string{
+		`etc/c.yaml:4:14: feeds[0].dataset: found "XNAS.ITCHY", want one of GLBX.MDP3, XNAS.ITCH`,
+	}},
+	{"protocol", strings.Replace(small, "itch", "fix", 1), []string{`etc/c.yaml:3:15: feeds[0].protocol: found "fix", want one of itch, deep, tops`}},
+	{"session", strings.Replace(small, "protocol: itch", "protocol: deep\n    session: x", 1), []string{
+		"etc/c.yaml:4:14: feeds[0].session: found a session, want none",
+	}},
+	{"long session", strings.Replace(small, "protocol: itch", "protocol: itch\n    session: 12345678901", 1), []string{
+		"etc/c.yaml:4:14: feeds[0].session: found 12345678901, want text of 1 to 10 characters",
+	}},
+	{"no lines", "feeds:\n  - {name: a, protocol: itch, lines: []}\n" + subscribersText, []string{"etc/c.yaml:2:38: feeds[0].lines: found no lines, want at least one"}},
+	{"lines", linesText(
+		"{name: A, address: 127.0.0.1:1}", "{name: A, address: 127.0.0.1:2}", "{name: B, address: 127.0.0.1:1}", "{name: X, address: nowhere}",
+		"{address: 127.0.0.1:0}", "{name: C}",
+	), []string{
+		"etc/c.yaml:6:16: feeds[0].lines[1].name: found line A again, want each line of a feed once",
+		`etc/c.yaml:7:28: feeds[0].lines[2].address: found 127.0.0.1:1, which line A of feed "a" has, want an address for each line`,
+		`etc/c.yaml:8:16: feeds[0].lines[3].name: found "X", want one of A, B, C, D, E, F, G, R`,
+		`etc/c.yaml:8:28: feeds[0].lines[3].address: found "nowhere", want an address and a port`,
+		"etc/c.yaml:9:9: feeds[0].lines[4]: found no name, want one of A",
+		`etc/c.yaml:9:19: feeds[0].lines[4].address: found "127.0.0.1:0", want an address and a port`,
+		"etc/c.yaml:10:9: feeds[0].lines[5]: found no address, want one",
+	}},
+	{"groups", linesText(
+		"{name: A, address: 233.252.0.1:1}", "{name: B, address: 127.0.0.1:1, interface: lo}", "{name: C, address: 127.0.0.1:2, source: 192.0.2.1}",
+		`{name: D, address: 233.252.0.1:2, interface: lo, source: "::1"}`, "{name: E, address: 0.0.0.0:2}",
+		`{name: F, address: 233.252.0.1:3, interface: lo, receive_buffer: 1}`,
+	), []string{
+		"etc/c.yaml:5:28: feeds[0].lines[0].address: found group 233.252.0.1 without an interface, want the name of the interface",
+		"etc/c.yaml:6:52: feeds[0].lines[1].interface: found an interface, want none: 127.0.0.1 is no multicast group",
+		"etc/c.yaml:7:49: feeds[0].lines[2].source: found a source, want none",
+		"etc/c.yaml:8:66: feeds[0].lines[3].source: found ::1, want a sender of the address family of 233.252.0.1",
+		"etc/c.yaml:9:28: feeds[0].lines[4].address: found 0.0.0.0, want the one address",
+		"etc/c.yaml:10:74: feeds[0].lines[5].receive_buffer: found 1, want a size from 4 KiB to 1073741823",
+	}},
+	{"no keys", small[:strings.Index(small, "    - {name: one")], []string{"subscribers.keys: found no keys, want at least one"}},
+	{"no subscribers", small[:strings.Index(small, "subscribers")], []string{"etc/c.yaml:1:1: found no subscribers, want them and their keys"}},
+	{"keys", keysText(
+		"{name: one, key: short}", "{name: one, key_file: gone.key}", "{name: two, key_env: GONE}", "{name: three}",
+		"{name: four, key_file: one.key, key_env: KEY_TWO}", "{name: five, key_file: one.key, datasets: [XNAS.ITCH, GLBX.MDP3]}", "{key_file: bad.key}",
+	), []string{
+		"etc/c.yaml:8:26: subscribers.keys[0].key: found 5 characters that are no key, want 32 printable",
+		`etc/c.yaml:9:16: subscribers.keys[1].name: found "one" again, want another name for each key`,
+		`etc/c.yaml:9:31: subscribers.keys[1].key_file: found "gone.key", which cannot be read: file does not exist, want the name of a file`,
+		`etc/c.yaml:10:30: subscribers.keys[2].key_env: found "GONE", want the name of an environment variable that is set`,
+		"etc/c.yaml:11:9: subscribers.keys[3]: found 0 of key, key_file and key_env, want one of them",
+		"etc/c.yaml:12:9: subscribers.keys[4]: found 2 of key, key_file and key_env, want one of them",
+		`etc/c.yaml:13:63: subscribers.keys[5].datasets[1]: found "GLBX.MDP3", want a dataset of the feeds: XNAS.ITCH`,
+		"etc/c.yaml:14:9: subscribers.keys[6]: found no name",
+		"etc/c.yaml:14:20: subscribers.keys[6].key_file: found 5 characters that are no key",
+	}},
+	{"key twice", keysText("{name: one, key: db-ExampleKeyForTests0000000abcd}", "{name: two, key_file: one.key}"), []string{
+		`etc/c.yaml:9:9: subscribers.keys[1]: found the key that "one" has, want another one`,
+	}},
+	{"listen", small + "admin: {listen: somewhere}\n", []string{`etc/c.yaml:9:17: admin.listen: found "somewhere", want an address and a port`}},
+	{"listen by name", small + "admin: {listen: 'localhost:1'}\n", []string{`etc/c.yaml:9:17: admin.listen: found "localhost:1", want an address`}},
+	{"ports clash", small + "admin: {listen: '127.0.0.1:13000'}\n", []string{
+		`etc/c.yaml:9:17: admin.listen: found "127.0.0.1:13000", which subscribers.listen has (":13000"), want another port`,
+	}},
+	{"port clashes with a default", small + "  listen: 127.0.0.1:8080\n", []string{
+		`etc/c.yaml:9:11: subscribers.listen: found "127.0.0.1:8080", which admin.listen has ("127.0.0.1:8080"), want another port`,
+	}},
+	{"no token", small + "admin: {listen: '0.0.0.0:8080'}\n", []string{
+		`etc/c.yaml:9:17: admin.listen: found "0.0.0.0:8080" without a token, want a token, or a loopback address`,
+	}},
+	{"short token", small + "admin: {token: secret}\n", []string{"etc/c.yaml:9:16: admin.token: found something else, want 16 to 256 printable characters"}},
+	{"half of tls", small + "  tls: {cert: /etc/gateway.crt}\n", []string{
+		"etc/c.yaml:9:8: subscribers.tls: found no listen, want listen, cert and key, or none of them",
+		"etc/c.yaml:9:8: subscribers.tls: found no key",
+	}},
+	{"tls files", small + "  tls: {listen: ':1', cert: gone.crt, key: gateway.key}\n", []string{
+		`etc/c.yaml:9:29: subscribers.tls.cert: found "gone.crt", which cannot be read`,
+	}},
+	{"tls files that are none", small + "  tls: {listen: ':1', cert: /etc/gateway.crt, key: gateway.key}\n", []string{
+		"etc/c.yaml:9:8: subscribers.tls: found a certificate and a key that cannot be used: tls: failed to find any PEM data",
+	}},
+	{"heartbeat", small + "  heartbeat: 5500ms\n", []string{`etc/c.yaml:9:14: subscribers.heartbeat: found "5500ms", want whole seconds`}},
+	{"limits", small + "  limits: {connections: 0, input_bytes: 1}\n", []string{
+		"etc/c.yaml:9:25: subscribers.limits.connections: found 0, want a whole number from 1", "etc/c.yaml:9:41: subscribers.limits.input_bytes: found 1, want a size",
+	}},
+	{"capture", small + "capture: {file: 'a{b}', queue: 1}\n", []string{
+		`etc/c.yaml:9:17: capture.file: found "a{b}", want no braces but those of {start}`, "etc/c.yaml:9:32: capture.queue: found 1, want a size from 128 KiB to 1 GiB",
+	}},
+}
+
+func feed(name, protocol, address string) string {
+	return "  - name: " + name + "\n    protocol: " + protocol + "\n    lines:\n      - {name: A, address: '" + address + "'}\n"
+}
+
+const subscribersText = "subscribers:\n  keys:\n    - {name: one, key_file: one.key}\n"
+
+func linesText(lines ...string) string {
+	return "feeds:\n  - name: a\n    protocol: itch\n    lines:\n      - " + strings.Join(lines, "\n      - ") + "\n" + subscribersText
+}
+
+func keysText(keys ...string) string {
+	return small[:strings.Index(small, "    - {name: one")] + "      - " + strings.Join(keys, "\n      - ") + "\n"
+}
+
+func TestMistakes(t *testing.T) {
+	for _, c := range mistakes {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := parse(c.text)
+			if err == nil {
+				t.Fatalf("accepted:\n%s", c.text)
+			}
+			got := strings.Split(err.Error(), "\n")
+			for i := range max(len(got), len(c.want)) {
+				switch {
+				case i >= len(got):
+					t.Errorf("not found: %s", c.want[i])
+				case i >= len(c.want):
+					t.Errorf("more than wanted: %s", got[i])
+				case !strings.Contains(got[i], c.want[i]):
+					t.Errorf("got  %s\nwant %s", got[i], c.want[i])
+				}
+			}
+			if strings.Contains(err.Error(), keyOne) {
+				t.Error("the error shows a key")
+			}
+		})
+	}
+}
