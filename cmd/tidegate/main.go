@@ -39,6 +39,7 @@ type usageError struct{ error }
 type cli struct {
 	Replay   replayCmd   `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
 	Generate generateCmd `cmd:"" help:"Make recorded feeds from the simulated venue."`
+	Venue    venueCmd    `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
 	Bench    benchCmd    `cmd:"" help:"Measure decoding and book building on a generated day."`
 	Demo     demoCmd     `cmd:"" help:"Make an A/B capture pair with losses, replay it, and check the books against the venue's."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

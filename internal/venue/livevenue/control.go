@@ -90,10 +90,13 @@ type Truth struct {
 
 // Truth returns what is true of the venue so far, or ErrEnded.
 func (v *Venue) Truth() (t Truth, err error) {
-	err = v.Do(func(f *venue.LiveFeed) {
-		t = Truth{LiveTruth: f.Truth(), RequestsDropped: v.overflow.Load(), Unsent: v.unsent}
-	})
+	err = v.Do(func(*venue.LiveFeed) { t = v.truth() })
 	return t, err
+}
+
+// truth is called by Run's goroutine.
+func (v *Venue) truth() Truth {
+	return Truth{LiveTruth: v.feed.Truth(), RequestsDropped: v.overflow.Load(), Unsent: v.unsent}
 }
 
 // Pause stops the market and returns where it stands, or ErrEnded.

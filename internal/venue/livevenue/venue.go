@@ -133,8 +133,9 @@ func (v *Venue) RetransmitAddr() netip.AddrPort {
 func (v *Venue) ControlURL() string { return "http://" + v.control.addr().String() }
 
 // Run publishes until ctx ends, and then until trading has closed and the session has ended; or until
-// the last session has ended by itself. It closes all sockets, also those of Open. It is called once.
-func (v *Venue) Run(ctx context.Context) (err error) {
+// the last session has ended by itself. It closes all sockets and returns the truth at the end. It is
+// called once.
+func (v *Venue) Run(ctx context.Context) (truth Truth, err error) {
 	var others sync.WaitGroup
 	failed := make(chan error, 2)
 	others.Go(func() { failed <- v.receive() })
@@ -145,7 +146,7 @@ func (v *Venue) Run(ctx context.Context) (err error) {
 		others.Wait()
 	}()
 	if v.feed, err = venue.NewLiveFeed(v.cfg.Feed, clock.Now()); err != nil {
-		return err
+		return Truth{}, err
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -154,7 +155,7 @@ func (v *Venue) Run(ctx context.Context) (err error) {
 		v.feed.OnTick(clock.Now())
 		v.deliver()
 		if v.feed.Ended() {
-			return nil
+			return v.truth(), nil
 		}
 		timer.Reset(untilDue(v.feed.Due(), clock.Now()))
 		select {
@@ -167,7 +168,7 @@ func (v *Venue) Run(ctx context.Context) (err error) {
 			done = nil
 			v.feed.Close()
 		case err := <-failed:
-			return err
+			return v.truth(), err
 		}
 	}
 }
