@@ -164,6 +164,7 @@ func closeNow(conn net.Conn) {
 }
 
 func (c *Client) authenticate() error {
+	// For all that follows here. Later reads and writes set deadlines of their own.
 	if err := c.conn.SetDeadline(time.Now().Add(authTimeout)); err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (c *Client) authenticate() error {
 		return fmt.Errorf("%w: %s", ErrRefused, response.Error)
 	}
 	c.sessionID = response.SessionID
-	return c.conn.SetDeadline(time.Time{})
+	return nil
 }
 
 // line reads one control line of the gateway. It is a view until the next read.

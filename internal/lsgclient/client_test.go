@@ -341,6 +341,7 @@ func TestContextEndsReads(t *testing.T) {
 			}
 			s.Line()
 		})
+		began := time.Now()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		timer := time.AfterFunc(50*time.Millisecond, func() { cancel(errDone) })
 		c, err := Dial(ctx, testConfig(t, addr))
@@ -352,6 +353,9 @@ func TestContextEndsReads(t *testing.T) {
 		}
 		if !errors.Is(err, errDone) {
 			t.Errorf("%s: %v, want the cause of the context", name, err)
+		}
+		if took := time.Since(began); took > authTimeout/2 {
+			t.Errorf("%s: took %v: a timeout ended it, not the context", name, took)
 		}
 		if c != nil {
 			if err := c.Close(); err != nil {
