@@ -33,7 +33,7 @@ type resender struct {
 func newResender(history, payloadMax, perSecond int) resender {
 	return resender{
 		lengths: make([]uint8, history), texts: make([]byte, history*itch50.LengthMax),
-		payloadMax: payloadMax, allowance: allowance{perSecond: perSecond},
+		payloadMax: payloadMax, allowance: newAllowance(perSecond),
 	}
 }
 
@@ -92,22 +92,22 @@ func (f *LiveFeed) OnRequest(datagram []byte) []byte { return f.resender.answer(
 
 // An allowance lets so many things happen in a second, at most a tenth of that (and one) at once.
 type allowance struct {
-	perSecond int
-	left      int
-	since     market.Nanos // when left was topped up
-	started   bool
+	each   market.Nanos // after which one more may happen
+	since  market.Nanos // when left was topped up
+	atOnce int64        // most that may happen without a wait
+	left   int64
+}
+
+func newAllowance(perSecond int) allowance {
+	atOnce := int64(perSecond/10 + 1)
+	return allowance{each: market.Second / market.Nanos(perSecond), atOnce: atOnce, left: atOnce}
 }
 
 // take reports whether one more may happen now.
 func (a *allowance) take(now market.Nanos) bool {
-	atOnce := a.perSecond/10 + 1
-	each := market.Second / market.Nanos(a.perSecond)
-	if earned := (now - a.since) / each; !a.started || earned >= market.Nanos(atOnce) {
-		a.left, a.since, a.started = atOnce, now, true
-	} else {
-		a.left = min(a.left+int(earned), atOnce)
-		a.since += earned * each
-	}
+	earned := (now - a.since) / a.each
+	a.since += earned * a.each
+	a.left = min(a.left+int64(earned), a.atOnce)
 	if a.left == 0 {
 		return false
 	}
