@@ -1,0 +1,56 @@
+// Package egress serves subscribers: it is a server of Databento Live whose records come from the
+// broadcast ring.
+//
+//	s, err := egress.New(egress.Config{Addr: ":13000", Feeds: feeds, Keys: keys})
+//	err = s.Start()
+//	...
+//	err = s.Stop(ctx, "restart for maintenance")
+//
+// # Loops
+//
+// Connections are spread over event loops. What a loop has belongs to it alone: its sessions, and
+// one reader per ring. A ring wakes a sleeping loop once; the loop then makes a pass: it reads what
+// was published, and writes it to its sessions. A session is in one of two places:
+//
+//   - Live: it has everything that the loop has read. Sessions with equal subscriptions are a
+//     cohort. A pass builds the bytes of a cohort once, and writes them to each of its sessions with
+//     one call.
+//   - Solo: it has a cursor of its own, because its socket did not take everything, because it is
+//     being told about symbols, or because it waits for a snapshot. Passes read the ring again for
+//     it, a bounded number of bytes at a time, until it has caught up and is live.
+//
+// A session is written to only when its connection holds nothing back. So the memory for a
+// subscriber who stopped reading is what one pass wrote at most, and what it misses stays in the
+// ring, which goes on without it. See Slow readers.
+//
+// # Sessions
+//
+//	waitAuth -> ready -> streaming -> closing -> lingering -> closed
+//
+// In waitAuth and ready lines of text are exchanged (package lsg); nothing is answered to a
+// subscription before the start line. From the start line on the gateway sends DBN (package dbn):
+// metadata, then for each subscription an acknowledgement and either a symbol mapping or an error for
+// each of its symbols, then records. A fault ends a session with an Error record; a fault before the
+// start line is kept until then. In closing that record is on its way. In lingering the gateway has
+// shut its direction down and reads until the client closes, so that the kernel does not discard what
+// was sent.
+//
+// A symbol that is not known yet may become known: its mapping and its records are then sent. A
+// mapping precedes the first record of its instrument. With snapshot=1 records of schema mbo begin
+// with the snapshot of the book: until it has passed, those of the instrument are left out.
+//
+// There is no history yet: a subscription with a start is answered by error 8.
+//
+// # Slow readers
+//
+// A session is slow when what it is due is older than Config.SlowAfter. If all it subscribed to may
+// be skipped and it did not choose to be warned, it is skipped to real time, and told how many
+// records it missed (error 7) as soon as it reads again. Otherwise it is warned (system 2) and gets
+// everything, until the ring does not have it any more: then error 8 ends the session. Sessions with
+// both kinds of schemas get the one and miss the other.
+//
+// # TLS
+//
+// Connections of the TLS port are decrypted by goroutines of their own and handed to a loop through
+// a pair of local sockets: sessions do not know.
+package egress
