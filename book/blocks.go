@@ -32,11 +32,6 @@ func (p *blocks[T]) take(n uint32) uint32 {
 	return index
 }
 
-// at returns the element with an index.
-func (p *blocks[T]) at(index uint32) *T {
-	return &p.chunks[index>>blockChunkBits][index%blockChunkLen]
-}
-
 // block returns n elements from an index on; none if n is 0.
 func (p *blocks[T]) block(index, n uint32) []T {
 	if n == 0 {

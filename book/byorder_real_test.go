@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"tidegate/book"
-	"tidegate/book/booktest"
 	"tidegate/codec/dbn"
 	"tidegate/codec/itch50"
 	"tidegate/internal/openfile"
@@ -409,7 +408,7 @@ func apply(t *testing.T, books *book.ByOrder, u market.Update, want market.Verdi
 // TestLobsterHour plays real order flow, of which most of the first books are unknown, against the twin.
 func TestLobsterHour(t *testing.T) {
 	messages := readLobster(t, lobsterHour)
-	p := &pair{book.NewByOrder(book.ByOrderConfig{}), booktest.NewByOrder(), []market.InstrumentID{aapl}}
+	p := newPair(book.ByOrderConfig{}, aapl)
 	for _, u := range messages[:4000] {
 		if err := p.apply(u); err != nil {
 			t.Fatal(err)

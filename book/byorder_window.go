@@ -18,7 +18,7 @@ const (
 	missesShare = 4
 
 	// A window is doubled if one slot in wideShare that it had then would hold a level from far.
-	wideShare = 8
+	wideShare = 16
 )
 
 // setTick sets the tick size of a side that has no window.
