@@ -26,7 +26,11 @@ func (c *clock) start() {
 // makes the difference too small, never too large.
 func (c *clock) now() market.Nanos {
 	t := time.Now()
-	since := market.Nanos(t.Sub(c.base))
-	c.ahead = max(c.ahead, market.Nanos(t.UnixNano())-since)
+	return c.at(market.Nanos(t.UnixNano()), market.Nanos(t.Sub(c.base)))
+}
+
+// at returns the time at a reading of the wall clock and one of the monotonic clock since the start.
+func (c *clock) at(wall, since market.Nanos) market.Nanos {
+	c.ahead = max(c.ahead, wall-since)
 	return since + c.ahead
 }

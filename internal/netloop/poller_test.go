@@ -54,8 +54,10 @@ func TestPark(t *testing.T) {
 	for !park(t, p, p.wake) { // ticks may be earlier
 	}
 	send(t, to, []byte("x"))
-	if !park(t, p, s.fd) || !park(t, p, s.fd) {
-		t.Error("a datagram that nobody took did not end the wait")
+	for range 2 { // it stays until somebody takes it
+		if !park(t, p, s.fd) {
+			t.Error("a datagram did not end the wait")
+		}
 	}
 	receive(t, s, NewBatch(1, 10), func(int) {})
 	if park(t, p, s.fd) {

@@ -1,0 +1,396 @@
+//go:build linux
+
+package lines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tidegate/arbiter"
+	"tidegate/gateway"
+	"tidegate/internal/netloop"
+	"tidegate/internal/venue"
+	"tidegate/market"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var loopback = netip.MustParseAddrPort("127.0.0.1:0")
+
+// nothing is a sink that counts.
+type nothing struct{ events, gaps int }
+
+func (s *nothing) OnEvents(e []market.Event, _ gateway.Books) { s.events += len(e) }
+func (s *nothing) OnFacts(*market.Facts)                      {}
+func (s *nothing) OnGap(arbiter.Gap)                          { s.gaps++ }
+func (s *nothing) OnEpoch(arbiter.Epoch)                      {}
+
+func pipeline(t testing.TB, sink gateway.Sink) *gateway.Pipeline {
+	t.Helper()
+	p, err := gateway.New(gateway.DefaultConfig(gateway.ITCH), sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// unicast returns a feed of n lines on this machine.
+func unicast(name string, p *gateway.Pipeline, n int) Feed {
+	f := Feed{Name: name, Pipeline: p}
+	for id := range n {
+		f.Lines = append(f.Lines, Line{ID: arbiter.LineID(id), Socket: netloop.Config{Addr: loopback}})
+	}
+	return f
+}
+
+// open returns a loop, and a sender for each of its lines.
+func open(t testing.TB, c Config) (*Loop, []*netloop.Sender) {
+	t.Helper()
+	l, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	var senders []*netloop.Sender
+	for _, addr := range l.Addrs() {
+		s, err := netloop.NewSender(netloop.SenderConfig{Addr: addr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		senders = append(senders, s)
+	}
+	return l, senders
+}
+
+// run starts a loop. The function that it returns stops it.
+func run(t testing.TB, l *Loop) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+// await asks the loop until so many datagrams were read on all lines. It fails when nothing comes any
+// more.
+func await(t testing.TB, l *Loop, want uint64) {
+	t.Helper()
+	var last uint64
+	for stuck := time.Now(); ; time.Sleep(time.Millisecond) {
+		var got uint64
+		if err := l.Call(t.Context(), func() { got = l.Stats().packets() }); err != nil {
+			t.Fatal(err)
+		}
+		if got == want {
+			return
+		}
+		if got != last {
+			last, stuck = got, time.Now()
+		}
+		if got > want || time.Since(stuck) > 10*time.Second {
+			t.Fatalf("%d datagrams were read, want %d", got, want)
+		}
+	}
+}
+
+func (s Stats) packets() (n uint64) {
+	for i := range s.Lines {
+		n += s.Lines[i].Packets
+	}
+	return n
+}
+
+// packets returns the first n packets of a simulated venue.
+func packets(t testing.TB, n int) [][]byte {
+	t.Helper()
+	cfg := venue.DefaultFeedConfig(1)
+	cfg.Market.Rate = 20_000
+	cfg.Lines = cfg.Lines[:1]
+	cfg.Lines[0].Impairment = venue.Impairment{}
+	feed, err := venue.NewFeed(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [][]byte
+	for d, ok := feed.Next(); ok && len(all) < n; d, ok = feed.Next() {
+		all = append(all, d.Payload)
+	}
+	if len(all) < n {
+		t.Fatalf("the venue sends %d packets, want %d", len(all), n)
+	}
+	return all
+}
+
+func send(t testing.TB, s *netloop.Sender, payloads ...[]byte) {
+	t.Helper()
+	if n, err := s.Send(payloads...); err != nil || n != len(payloads) {
+		t.Fatalf("sent %d of %d: %v", n, len(payloads), err)
+	}
+}
+
+// Every way of being idle reads everything, calls the hooks as often as it says, and its times never
+// go back.
+func TestLoop(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	for _, idle := range []netloop.Idle{netloop.Backoff, netloop.Park, netloop.Spin} {
+		t.Run(idle.String(), func(t *testing.T) {
+			var itch, other nothing
+			var published, woken, ticks, tapped uint64
+			var last market.Nanos
+			var wakeable bool
+			passed := func(what string, at market.Nanos) {
+				if at < last {
+					t.Errorf("%s at %d after %d", what, at, last)
+				}
+				last = at
+			}
+			p := pipeline(t, &itch)
+			l, to := open(t, Config{
+				Idle:    idle,
+				Feeds:   []Feed{unicast("one", p, 2), unicast("two", pipeline(t, &other), 1)},
+				Publish: func() { published++; wakeable = true },
+				Wake: func() {
+					woken++
+					if !wakeable {
+						t.Error("a wake for nothing")
+					}
+					wakeable = false
+				},
+				OnTick: func(now market.Nanos) { ticks++; passed("a tick", now) },
+				Tap: func(_, _ netip.AddrPort, stamp market.Nanos, _ []byte) {
+					tapped++
+					passed("a datagram", stamp)
+				},
+			})
+			started := market.Nanos(time.Now().UnixNano())
+			stop := run(t, l)
+			all := packets(t, 3000)
+			for len(all) > 0 { // A has it all, B half, and another feed the same
+				batch := all[:min(100, len(all))]
+				all = all[len(batch):]
+				send(t, to[0], batch...)
+				send(t, to[1], batch[:len(batch)/2]...)
+				send(t, to[2], batch...)
+			}
+			await(t, l, 7500)
+			stop()
+			ended := market.Nanos(time.Now().UnixNano())
+
+			s := l.Stats()
+			for i, want := range []uint64{3000, 1500, 3000} {
+				line := s.Lines[i]
+				if line.Packets != want || line.Truncated+line.KernelDrops+line.Errors != 0 {
+					t.Errorf("line %d: %+v, want %d packets", i, line, want)
+				}
+				if line.LastStamp < started-market.Second || line.LastStamp > ended+market.Second {
+					t.Errorf("line %d: last stamp %d, want %d to %d", i, line.LastStamp, started, ended)
+				}
+			}
+			if itch.events == 0 || itch.events != other.events || itch.gaps+other.gaps != 0 {
+				t.Errorf("published %+v and %+v, want the same, without gaps", itch, other)
+			}
+			if err := p.Balanced(); err != nil {
+				t.Error(err)
+			}
+			if tapped != 7500 {
+				t.Errorf("tapped %d datagrams, want 7500", tapped)
+			}
+			if least := 7500 + ticks + 1; published < least || published > least+s.Commands {
+				t.Errorf("published %d times: want once per datagram (7500), tick (%d), round of commands (up to %d) and at the end",
+					published, ticks, s.Commands)
+			}
+			if woken > s.Polls+1 || woken >= 7500 {
+				t.Errorf("woken %d times in %d polls", woken, s.Polls)
+			}
+			if s.BatchMax < 2 || s.BatchMax > netloop.BatchDatagrams || s.Batches < 7500/netloop.BatchDatagrams {
+				t.Errorf("%d batches of at most %d", s.Batches, s.BatchMax)
+			}
+			if idle == netloop.Spin && s.Parks > 0 || idle == netloop.Park && s.Spins > 0 {
+				t.Errorf("%d spins, %d parks", s.Spins, s.Parks)
+			}
+		})
+	}
+}
+
+// Time passes on a silent line: a gap is announced at its deadline though nothing comes after it.
+func TestSilence(t *testing.T) {
+	var sink nothing
+	l, to := open(t, Config{Feeds: []Feed{unicast("one", pipeline(t, &sink), 1)}, Idle: netloop.Park})
+	stop := run(t, l)
+	all := packets(t, 30)
+	send(t, to[0], all[:10]...)
+	send(t, to[0], all[11:]...)
+	for gaps := 0; gaps == 0; time.Sleep(time.Millisecond) {
+		if err := l.Call(t.Context(), func() { gaps = sink.gaps }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+}
+
+// What is held back when the loop is stopped is published.
+func TestStopFlushes(t *testing.T) {
+	var sink nothing
+	p := pipeline(t, &sink)
+	l, to := open(t, Config{Feeds: []Feed{unicast("one", p, 1)}})
+	all := packets(t, 200)
+	send(t, to[0], all[:100]...)
+	send(t, to[0], all[101:]...)
+	stop := run(t, l)
+	await(t, l, 199)
+	stop()
+	ledger, _ := p.Ledger()
+	if got := ledger.Lines[arbiter.LineA].Published.Packets; got != 199 || sink.gaps != 1 {
+		t.Errorf("%d packets published, %d gaps, want 199 and 1", got, sink.gaps)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	var sink nothing
+	l, _ := open(t, Config{Feeds: []Feed{unicast("one", pipeline(t, &sink), 1)}, Idle: netloop.Park, Tick: time.Second})
+	var order []int // owned by the loop
+	do := func(n int) {
+		t.Helper()
+		if err := l.Do(func() { order = append(order, n) }); err != nil {
+			t.Error(err)
+		}
+	}
+	do(1)
+	do(2)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Call(ctx, func() { order = append(order, 3) }); !errors.Is(err, context.Canceled) {
+		t.Errorf("Call before Run: %v, want %v", err, context.Canceled)
+	}
+	stop := run(t, l)
+	if err := l.Call(t.Context(), func() { order = append(order, 4) }); err != nil {
+		t.Error(err)
+	}
+	var wg sync.WaitGroup
+	var calls int // owned by the loop
+	for range 8 {
+		wg.Go(func() {
+			for range 100 {
+				if err := l.Call(t.Context(), func() { calls++ }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop()
+	if fmt.Sprint(order) != "[1 2 3 4]" || calls != 800 {
+		t.Errorf("order %v, %d calls, want [1 2 3 4] and 800", order, calls)
+	}
+	if got := l.Stats().Commands; got != 804 {
+		t.Errorf("%d commands, want 804", got)
+	}
+	if err := l.Do(func() { t.Error("a command ran after the loop") }); !errors.Is(err, ErrStopped) {
+		t.Errorf("Do after Run: %v, want %v", err, ErrStopped)
+	}
+	if err := l.Call(t.Context(), func() {}); !errors.Is(err, ErrStopped) {
+		t.Errorf("Call after Run: %v, want %v", err, ErrStopped)
+	}
+	l.Close()
+	l.Close()
+}
+
+// A Call to a loop that is closed without having run comes back.
+func TestCallNeverRun(t *testing.T) {
+	l, _ := open(t, Config{Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 1)}})
+	called := make(chan error)
+	go func() { called <- l.Call(context.Background(), func() {}) }()
+	for waiting := 0; waiting == 0; {
+		l.mu.Lock()
+		waiting = len(l.commands)
+		l.mu.Unlock()
+	}
+	l.Close()
+	if err := <-called; !errors.Is(err, ErrStopped) {
+		t.Errorf("got %v, want %v", err, ErrStopped)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	good := func() Config {
+		return Config{Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 2)}}
+	}
+	fromFile, err := gateway.New(gateway.FileConfig(gateway.ITCH), &nothing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, _ := open(t, good())
+	fixed := netip.MustParseAddrPort("127.0.0.1:5999")
+	for want, change := range map[string]func(c *Config){
+		"no feeds":                             func(c *Config) { c.Feeds = nil },
+		`feed "one": no pipeline`:              func(c *Config) { c.Feeds[0].Pipeline = nil },
+		`feed "one": its pipeline takes`:       func(c *Config) { c.Feeds[0].Pipeline = fromFile },
+		`feed "one": no lines`:                 func(c *Config) { c.Feeds[0].Lines = nil },
+		`feed "one": line 8: want 0 to 7`:      func(c *Config) { c.Feeds[0].Lines[0].ID = 8 },
+		`feed "one": line B: given twice`:      func(c *Config) { c.Feeds[0].Lines[0].ID = 1 },
+		`feed "one": line A: address: none`:    func(c *Config) { c.Feeds[0].Lines[0].Socket = netloop.Config{} },
+		"line B: another line has address 127": func(c *Config) { c.Feeds[0].Lines[0].Socket.Addr, c.Feeds[0].Lines[1].Socket.Addr = fixed, fixed },
+		"line A: listen: to 127.0.0.1:":        func(c *Config) { c.Feeds[0].Lines[0].Socket.Addr = taken.Addrs()[0] },
+		"datagram bytes -1":                    func(c *Config) { c.DatagramBytes = -1 },
+		"tick 1m0s":                            func(c *Config) { c.Tick = time.Minute },
+		"idle strategy 9":                      func(c *Config) { c.Idle = 9 },
+	} {
+		c := good()
+		change(&c)
+		l, err := New(c)
+		if err == nil {
+			l.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+}
+
+func TestSpinnersNeedRoom(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	for spinners, want := range []bool{true, true, false} {
+		if err := CheckSpinners(spinners); (err == nil) != want {
+			t.Errorf("%d spinning loops with GOMAXPROCS=3: %v", spinners, err)
+		}
+	}
+	runtime.GOMAXPROCS(2)
+	_, err := New(Config{Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 1)}, Idle: netloop.Spin})
+	if err == nil || !strings.Contains(err.Error(), "1 spinning loops with GOMAXPROCS=2: want at least 3") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+func TestClock(t *testing.T) {
+	c := clock{ahead: 1000}
+	for i, r := range []struct{ wall, since, want market.Nanos }{
+		{1000, 0, 1000},
+		{1010, 10, 1010},
+		{1015, 20, 1020}, // held up between the readings
+		{1030, 30, 1030},
+		{540, 40, 1040}, // the wall clock was set back: time goes on
+		{550, 50, 1050},
+		{2060, 60, 2060}, // it was set forward: follow it, as datagrams do
+		{2070, 70, 2070},
+	} {
+		if got := c.at(r.wall, r.since); got != r.want {
+			t.Errorf("reading %d: %d, want %d", i, got, r.want)
+		}
+	}
+}
