@@ -25,7 +25,7 @@ type Outcome uint8
 const (
 	Empty  Outcome = iota // everything published has been read
 	Ready                 // an entry was read
-	Lapped                // the next entry is gone: the writer was a round ahead. Skip to where it goes on.
+	Lapped                // the chunk at the reader's position is gone: the writer was a round ahead. See Skip.
 )
 
 // A Reader follows a ring. It is owned by one goroutine; several readers do not disturb each other.
@@ -148,11 +148,8 @@ func (r *Reader) Sleep() bool {
 	if r.notify == nil {
 		panic("bus: a reader without notify sleeps")
 	}
-	if r.pos != r.limit {
-		return false
-	}
 	r.ring.sleeping.Or(r.bit)
-	if r.look() != Empty {
+	if r.pos != r.limit || r.look() != Empty {
 		r.ring.sleeping.And(^r.bit)
 		return false
 	}
