@@ -37,12 +37,13 @@ type usageError struct{ error }
 
 // cli is the whole command line.
 type cli struct {
-	Replay   replayCmd   `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
-	Generate generateCmd `cmd:"" help:"Make recorded feeds from the simulated venue."`
-	Venue    venueCmd    `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
-	Bench    benchCmd    `cmd:"" help:"Measure decoding and book building on a generated day."`
-	Demo     demoCmd     `cmd:"" help:"Make an A/B capture pair with losses, replay it, and check the books against the venue's."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
+	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
+	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
+	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
+	Bench     benchCmd     `cmd:"" help:"Measure decoding and book building on a generated day."`
+	Demo      demoCmd      `cmd:"" help:"Make an A/B capture pair with losses, replay it, and check the books against the venue's."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 const description = `A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out.
