@@ -1,63 +1,10 @@
 package book
 
 import (
-	"fmt"
 	"runtime"
 
 	"tidegate/market"
 )
-
-// ByOrderConfig sets the limits of a set of by-order books. Zero values mean the defaults.
-type ByOrderConfig struct {
-	// OrdersMax is how many orders may live at a time over all books; an add beyond it is
-	// market.BookFull. 1 to 16,777,215; 0 means that many.
-	OrdersMax int
-	// InstrumentsMax is how many instruments may have a book. 1 to 1<<20; 0 means 65,536. Memory
-	// for their headers, 128 bytes each, is set aside at the start.
-	InstrumentsMax int
-	// OrdersExpected is for how many live orders memory is taken at the start. Until there are
-	// more, Apply does not allocate. 0 to OrdersMax.
-	OrdersExpected int
-	// InstrumentsExpected is for how many instruments with orders memory is taken at the start.
-	// 0 to InstrumentsMax.
-	InstrumentsExpected int
-	// TickSize is the tick size of instruments that Define did not give one. Prices between ticks
-	// are legal and kept exactly; they only cost more time. A book that has mostly such prices goes
-	// over to a finer tick size by itself. 0 means 0.01.
-	TickSize market.Price
-}
-
-func (c ByOrderConfig) withDefaults() ByOrderConfig {
-	if c.OrdersMax == 0 {
-		c.OrdersMax = ordersMax
-	}
-	if c.InstrumentsMax == 0 {
-		c.InstrumentsMax = 1 << 16
-	}
-	if c.TickSize == 0 {
-		c.TickSize = market.PriceScale / 100
-	}
-	return c
-}
-
-// Validate says what is wrong with c.
-func (c ByOrderConfig) Validate() error {
-	c = c.withDefaults()
-	switch {
-	case c.OrdersMax < 1 || c.OrdersMax > ordersMax:
-		return fmt.Errorf("by-order books: orders max %d: want 1 to %d", c.OrdersMax, ordersMax)
-	case c.InstrumentsMax < 1 || c.InstrumentsMax > instrumentsMax:
-		return fmt.Errorf("by-order books: instruments max %d: want 1 to %d", c.InstrumentsMax, instrumentsMax)
-	case c.OrdersExpected < 0 || c.OrdersExpected > c.OrdersMax:
-		return fmt.Errorf("by-order books: orders expected %d: want 0 to orders max, %d", c.OrdersExpected, c.OrdersMax)
-	case c.InstrumentsExpected < 0 || c.InstrumentsExpected > c.InstrumentsMax:
-		return fmt.Errorf("by-order books: instruments expected %d: want 0 to instruments max, %d",
-			c.InstrumentsExpected, c.InstrumentsMax)
-	case c.TickSize < 1 || c.TickSize > tickMax:
-		return fmt.Errorf("by-order books: tick size %s: want above 0 and at most %s", c.TickSize, tickMax)
-	}
-	return nil
-}
 
 // OrderSizeMax is the largest size of one order in a by-order book.
 const OrderSizeMax market.Size = 1<<32 - 1
@@ -260,100 +207,6 @@ func (b *ByOrder) add(u *market.Update) Result {
 		return Result{Change: BidChanged << (o.side & 1)}
 	}
 	return Result{}
-}
-
-// enqueue puts an order at the end of the queue at its price. It reports whether that is the best
-// price.
-//
-// Whether the level is new and whether there is an order before this one are close to coin tosses,
-// so nothing here branches on them: a level that exists is marked again, and what has no neighbour
-// writes into order 0. The same holds for dequeue.
-func (b *ByOrder) enqueue(i uint32, o *order) (best bool) {
-	s := &b.sides[o.side]
-	m := mirror(o.side)
-	index, ok := s.slot(o.price, m)
-	if !ok {
-		index = b.makeRoom(s, o.side, o.price)
-		if _, ok = s.slot(o.price, m); ok {
-			s.mark(index)
-		}
-	} else {
-		s.mark(index)
-	}
-	l := b.levels.at(index)
-	l.price = o.price
-	l.size += uint64(o.size)
-	l.orders++
-	head := l.head
-	if l.tail == 0 {
-		head = i
-	}
-	l.head = head
-	o.prev, o.next = l.tail, 0
-	b.orders.at(l.tail).next = i
-	l.tail = i
-	if rank := o.price ^ m; rank > s.bestRank || s.best == 0 {
-		s.best, s.bestRank = index, rank
-	}
-	return index == s.best
-}
-
-// dequeue takes an order out of its queue. It reports whether the best level changed or went.
-func (b *ByOrder) dequeue(o *order) (best bool) {
-	s := &b.sides[o.side]
-	m := mirror(o.side)
-	index, inWindow := s.slot(o.price, m)
-	if !inWindow {
-		index = b.farIndex(s, o.price, m)
-	}
-	best = index == s.best
-	l := b.levels.at(index)
-	l.size -= uint64(o.size)
-	l.orders--
-	head, tail := l.head, l.tail
-	if o.prev == 0 {
-		head = o.next
-	}
-	if o.next == 0 {
-		tail = o.prev
-	}
-	l.head, l.tail = head, tail
-	b.orders.at(o.prev).next = o.next
-	b.orders.at(o.next).prev = o.prev
-
-	switch {
-	case !inWindow:
-		if l.orders == 0 {
-			b.dropFar(s, index, o.price, m)
-		}
-		return best
-	case s.groupShift == 0:
-		group := (index - s.window) % groups
-		bit := uint64(0)
-		if l.orders == 0 {
-			bit = 1
-		}
-		s.occupied[group/64] &^= bit << (group % 64)
-	case l.orders == 0:
-		b.unmark(s, index)
-	}
-	if best && l.orders == 0 {
-		b.findBest(s, m)
-	}
-	return best
-}
-
-// shrink takes size off an order that keeps some. It reports whether that is in the best level.
-func (b *ByOrder) shrink(o *order, size uint32) (best bool) {
-	s := &b.sides[o.side]
-	m := mirror(o.side)
-	index, ok := s.slot(o.price, m)
-	if !ok {
-		index = b.farIndex(s, o.price, m)
-	}
-	o.size -= size
-	b.levels.at(index).size -= uint64(size)
-	return index == s.best
 }
 
 var sides = [2]market.Side{market.Bid, market.Ask}
