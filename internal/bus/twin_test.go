@@ -159,6 +159,7 @@ func (p *pair) open() {
 }
 
 func (p *pair) close(i int) {
+	p.seen.wakes += *p.wakes[i]
 	p.readers[i].Close()
 	p.readers = append(p.readers[:i], p.readers[i+1:]...)
 	p.wakes = append(p.wakes[:i], p.wakes[i+1:]...)
@@ -289,7 +290,6 @@ func play(t tester, program []byte) (s seen) {
 	}
 	p.check()
 	for len(p.readers) > 0 {
-		p.seen.wakes += *p.wakes[0]
 		p.close(0)
 	}
 	p.check()
