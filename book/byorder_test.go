@@ -16,7 +16,7 @@ import (
 
 const cent = market.PriceScale / 100
 
-// smallConfig makes books that are cheap to make.
+// smallConfig makes books that are cheap to make: 0.4 ms instead of 0.8.
 var smallConfig = book.ByOrderConfig{InstrumentsMax: 8}
 
 // A pair drives a fast set of books and its twin and compares everything that shows.
