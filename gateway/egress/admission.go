@@ -90,8 +90,8 @@ func (a *admission) connect(addr netip.Addr, now market.Nanos) error {
 }
 
 func (a *admission) tooFast(addr netip.Addr, now market.Nanos) bool {
-	r := a.recent[addr]
-	if now-r.since >= market.Second {
+	r, ok := a.recent[addr]
+	if !ok || now-r.since >= market.Second {
 		if len(a.recent) >= recentMax {
 			for other, old := range a.recent {
 				if now-old.since >= market.Second {

@@ -138,8 +138,13 @@ func (f *follower) pass(now market.Nanos) pace {
 		next = soon
 	}
 	for i := len(f.solo) - 1; i >= 0; i-- { // backwards: a session may leave, the last one takes its place
-		if i < len(f.solo) {
-			next = max(next, f.solo[i].serve(now))
+		if i >= len(f.solo) {
+			continue
+		}
+		s := f.solo[i]
+		next = max(next, s.serve(now))
+		if len(s.in) > 0 {
+			s.process(now)
 		}
 	}
 	if f.following == 0 {

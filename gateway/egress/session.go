@@ -56,6 +56,9 @@ type session struct {
 	// Lines of the client.
 	in      []byte // not processed yet
 	scanned int    // bytes of in that are known to hold no newline
+	// overlong: what comes belongs to a line that is too long. It is forgotten; only the start line
+	// matters then.
+	overlong bool
 	group   lsg.Group
 	allowed allowance // of subscriptions
 	delayed bool      // for lack of allowance
@@ -104,6 +107,13 @@ func (s *session) onBytes(b []byte, now market.Nanos) {
 	if s.state >= closing {
 		return // read and forgotten, so that closing is clean
 	}
+	if s.overlong {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			return
+		}
+		s.overlong, b = false, b[i+1:]
+	}
 	if len(s.in)+len(b) > s.loop.limits.InputBytesMax {
 		s.fail(dbn.ErrorInvalidSubscription, "too much input at once", now)
 		return
@@ -128,6 +138,8 @@ func (s *session) process(now market.Nanos) {
 		line, size, err := lsg.CutLine(rest, limit)
 		if err != nil {
 			s.fail(dbn.ErrorInvalidSubscription, err.Error(), now)
+			s.in, s.scanned, used = nil, 0, 0
+			s.overlong = bytes.IndexByte(rest, '\n') < 0
 			break
 		}
 		used, s.scanned = used+size, 0

@@ -129,9 +129,6 @@ func (s *session) serve(now market.Nanos) pace {
 	}
 	s.slow = slowness{}
 	s.goLive()
-	if len(s.in) > 0 {
-		s.process(now)
-	}
 	return idle
 }
 
