@@ -79,7 +79,7 @@ func (c *venueCmd) config() (livevenue.Config, error) {
 		}
 	}
 	live.Feed.Protected = c.Protected
-	return cfg, nil
+	return cfg, cfg.Validate()
 }
 
 // Run publishes until it is interrupted or the market closes.

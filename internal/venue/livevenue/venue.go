@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,29 @@ func DefaultConfig(seed uint64) Config {
 	return c
 }
 
+// Validate reports the first thing that is wrong, and what is expected instead.
+func (c Config) Validate() error {
+	feed := c.Feed
+	feed.Feed.Lines = slices.Clone(feed.Feed.Lines)
+	for i := range feed.Feed.Lines {
+		l := &feed.Feed.Lines[i]
+		if l.Group.Addr().IsMulticast() != (c.Interface != "") {
+			return fmt.Errorf("line %s: to %s on interface %q: want an interface for a multicast group, and none else", l.Name, l.Group, c.Interface)
+		}
+		l.Source = netip.AddrPortFrom(netip.IPv4Unspecified(), 0) // known when the line is open
+		if l.Group.Addr().Is6() {
+			l.Source = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+		}
+	}
+	if err := feed.Validate(); err != nil {
+		return err
+	}
+	if !c.Control.Addr().IsLoopback() {
+		return fmt.Errorf("control address %s: want one of the loopback interface: whoever reaches it controls the market", c.Control)
+	}
+	return nil
+}
+
 // A Venue is a simulated exchange with its sockets open.
 type Venue struct {
 	cfg        Config
@@ -71,44 +95,40 @@ const (
 )
 
 // Open opens all sockets. Nothing is sent before Run.
-func Open(cfg Config) (v *Venue, err error) {
-	v = &Venue{
+func Open(cfg Config) (*Venue, error) {
+	v := &Venue{
 		cfg: cfg, commands: make(chan func()), requests: make(chan request, requestsQueued),
 		ended: make(chan struct{}),
 	}
-	defer func() {
-		if err != nil {
-			v.close()
-			v = nil
-		}
-	}()
-	if !cfg.Control.Addr().IsLoopback() {
-		return nil, fmt.Errorf("venue: control address %s: want one of the loopback interface: whoever reaches it controls the market", cfg.Control)
+	v.cfg.Feed.Feed.Lines = slices.Clone(cfg.Feed.Feed.Lines)
+	if err := v.open(); err != nil {
+		v.close()
+		return nil, fmt.Errorf("venue: %w", err)
+	}
+	return v, nil
+}
+
+func (v *Venue) open() (err error) {
+	if err := v.cfg.Validate(); err != nil {
+		return err
 	}
 	lines := v.cfg.Feed.Feed.Lines
-	v.cfg.Feed.Feed.Lines = append(lines[:0:0], lines...)
-	for i := range v.cfg.Feed.Feed.Lines {
-		l := &v.cfg.Feed.Feed.Lines[i]
-		if l.Group.Addr().IsMulticast() != (cfg.Interface != "") {
-			return nil, fmt.Errorf("venue: line %s: to %s on interface %q: want an interface for a multicast group, and none else", l.Name, l.Group, cfg.Interface)
-		}
-		d, err := openLine(l.Group, cfg.Interface, cfg.Hops)
+	for i := range lines {
+		l := &lines[i]
+		d, err := openLine(l.Group, v.cfg.Interface, v.cfg.Hops)
 		if err != nil {
-			return nil, fmt.Errorf("venue: line %s: %w", l.Name, err)
+			return fmt.Errorf("line %s: %w", l.Name, err)
 		}
 		v.lines, v.batches = append(v.lines, d), append(v.batches, nil)
 		l.Source = d.Local()
 	}
-	if err := v.cfg.Feed.Validate(); err != nil {
-		return nil, fmt.Errorf("venue: %w", err)
+	if v.retransmit, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(v.cfg.Retransmit)); err != nil {
+		return fmt.Errorf("retransmit server: %w", err)
 	}
-	if v.retransmit, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(cfg.Retransmit)); err != nil {
-		return nil, fmt.Errorf("venue: retransmit server: %w", err)
+	if v.control, err = listenControl(v.cfg.Control, v); err != nil {
+		return fmt.Errorf("control: %w", err)
 	}
-	if v.control, err = listenControl(cfg.Control, v); err != nil {
-		return nil, fmt.Errorf("venue: control: %w", err)
-	}
-	return v, nil
+	return nil
 }
 
 // close closes what is open.
