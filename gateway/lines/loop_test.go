@@ -119,8 +119,15 @@ func (s Stats) packets() (n uint64) {
 // packets returns the first n packets of a simulated venue.
 func packets(t testing.TB, n int) [][]byte {
 	t.Helper()
+	return packetsOf(t, n, venue.DefaultSenderConfig().MessagesMax)
+}
+
+// packetsOf is packets, with at most so many messages in each.
+func packetsOf(t testing.TB, n, messagesMax int) [][]byte {
+	t.Helper()
 	cfg := venue.DefaultFeedConfig(1)
 	cfg.Market.Rate = 20_000
+	cfg.Sender.MessagesMax = messagesMax
 	cfg.Lines = cfg.Lines[:1]
 	cfg.Lines[0].Impairment = venue.Impairment{}
 	feed, err := venue.NewFeed(cfg)
@@ -225,6 +232,21 @@ func TestLoop(t *testing.T) {
 				t.Errorf("%d spins, %d parks", s.Spins, s.Parks)
 			}
 		})
+	}
+}
+
+// A datagram that was under way when a tick looked at the clock is not older than the tick.
+func TestNoDatagramIsOlderThanATick(t *testing.T) {
+	var stamp market.Nanos
+	l, to := open(t, Config{
+		Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 1)},
+		Tap:   func(_, _ netip.AddrPort, at market.Nanos, _ []byte) { stamp = at },
+	})
+	send(t, to[0], []byte("stamped by the kernel"))
+	tick := market.Nanos(time.Now().UnixNano()) + market.Hour
+	l.pass(tick)
+	if !l.poll() || stamp != tick {
+		t.Errorf("a datagram at %d after a tick at %d", stamp, tick)
 	}
 }
 
