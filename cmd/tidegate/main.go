@@ -37,6 +37,8 @@ type usageError struct{ error }
 
 // cli is the whole command line.
 type cli struct {
+	Run       runCmd       `cmd:"" help:"Run the gateway: live feeds in, subscribers served."`
+	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
 	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
 	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
 	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
@@ -137,17 +139,22 @@ type versionCmd struct{}
 
 // Run prints what this binary was built from.
 func (versionCmd) Run(con *console) error {
-	version, revision := "devel", "unknown revision"
+	revision := "unknown revision"
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if v := info.Main.Version; v != "" && v != "(devel)" {
-			version = v
-		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				revision = s.Value
 			}
 		}
 	}
-	_, err := fmt.Fprintf(con.Out, "tidegate %s (%s, %s)\n", version, revision, runtime.Version())
+	_, err := fmt.Fprintf(con.Out, "tidegate %s (%s, %s)\n", version(), revision, runtime.Version())
 	return err
+}
+
+// version returns the version of this binary, "devel" where it was built without one.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
 }

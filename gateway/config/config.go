@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"tidegate/arbiter"
@@ -144,3 +145,31 @@ const (
 	ReceiveBufferDefault = 32 << 20
 	GapDeadlineDefault   = 50 * time.Millisecond
 )
+
+// Changes names the settings of c that differ from those of old and take a restart: all but keys,
+// limits and the TLS certificate.
+func (c *Config) Changes(old *Config) []string {
+	var changed []string
+	s, t := &c.Subscribers, &old.Subscribers
+	for _, section := range []struct {
+		name string
+		a, b any
+	}{
+		{"feeds", c.Feeds, old.Feeds},
+		{"loop", c.Loop, old.Loop},
+		{"ring", c.Ring, old.Ring},
+		{"subscribers.listen", s.Listen, t.Listen},
+		{"subscribers.tls.listen", s.TLS.Listen, t.TLS.Listen},
+		{"subscribers.loops", s.Loops, t.Loops},
+		{"subscribers.heartbeat", s.Heartbeat, t.Heartbeat},
+		{"subscribers.slow_after", s.SlowAfter, t.SlowAfter},
+		{"capture", c.Capture, old.Capture},
+		{"admin", c.Admin, old.Admin},
+		{"log", c.Log, old.Log},
+	} {
+		if !reflect.DeepEqual(section.a, section.b) {
+			changed = append(changed, section.name)
+		}
+	}
+	return changed
+}

@@ -241,3 +241,34 @@ func FuzzParse(f *testing.F) {
 		_ = fmt.Sprint(err)
 	})
 }
+
+func TestChanges(t *testing.T) {
+	old, err := parse(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{small, nil},
+		{strings.Replace(small, "name: one, key_file: one.key", "name: two, key_env: KEY_TWO", 1) + "  limits: {symbols: 1}\n", nil},
+		{strings.Replace(small, "127.0.0.1:26400", "127.0.0.1:26401", 1), []string{"feeds"}},
+		{
+			small + "  listen: ':1'\n  loops: 2\n  heartbeat: 5s\n  slow_after: 2s\nloop: {idle: park}\nring: {chunks: 32}\n" +
+				"capture: {file: a}\nadmin: {pprof: true}\nlog: {format: json}\n",
+			[]string{
+				"loop", "ring", "subscribers.listen", "subscribers.loops", "subscribers.heartbeat", "subscribers.slow_after",
+				"capture", "admin", "log",
+			},
+		},
+	} {
+		now, err := parse(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := now.Changes(old); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("got %v, want %v for\n%s", got, c.want, c.text)
+		}
+	}
+}

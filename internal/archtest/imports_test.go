@@ -66,6 +66,12 @@ var layers = []layer{
 		why: "a configuration is values: who is built from them reads it, it knows none of them",
 	},
 	{
+		packages: "gateway/admin", only: []string{
+			"market", "arbiter", "book", "gateway", "gateway/lines", "gateway/stream", "gateway/egress", "internal/bus", "sinks/capture",
+		},
+		why: "who looks at the gateway knows what it looks at, and nobody there knows who looks",
+	},
+	{
 		packages: "sinks/capture", only: []string{"market", "codec/pcap"},
 		why: "a recorder takes datagrams and writes a file: it knows no feed",
 	},
@@ -172,6 +178,10 @@ var owners = []owner{
 	{"golang.org/x/sys/...", "internal/netloop", "system calls of the network are internal/netloop's"},
 	{"github.com/valyala/fasthttp/...", "internal/venue/livevenue", "the control endpoint of the simulated exchange is its own"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench", "latencies are bench's to report"},
+	{"github.com/HdrHistogram/hdrhistogram-go/...", "gateway/admin", "latencies of a running gateway are gateway/admin's to report"},
+	{"github.com/prometheus/...", "gateway/admin", "metrics are gateway/admin's"},
+	{"github.com/valyala/fasthttp/...", "gateway/admin", "HTTP for those who run the gateway is gateway/admin's"},
+	{"golang.org/x/sys/unix", "cmd/tidegate", "which processor a thread runs on is the command's to say"},
 }
 
 func ownersRule(tree []*file) (problems []string) {

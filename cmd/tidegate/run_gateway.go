@@ -1,0 +1,377 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tidegate/arbiter"
+	"tidegate/codec/dbn"
+	"tidegate/codec/moldudp64"
+	"tidegate/gateway"
+	"tidegate/gateway/admin"
+	"tidegate/gateway/config"
+	"tidegate/gateway/derive"
+	"tidegate/gateway/egress"
+	"tidegate/gateway/lines"
+	"tidegate/gateway/stream"
+	"tidegate/internal/bus"
+	"tidegate/internal/netloop"
+	"tidegate/market"
+	"tidegate/sinks/capture"
+)
+
+// A live gateway: everything that runs, and how it is joined.
+type live struct {
+	cfg         *config.Config
+	log         *slog.Logger
+	ring        *bus.Ring
+	streams     []*stream.Stream
+	loop        *lines.Loop
+	latency     *admin.Latency
+	monitor     *admin.Monitor
+	subscribers *egress.Server
+	certificate atomic.Pointer[tls.Certificate]
+	recorder    *capture.Recorder // nil: nothing is recorded
+	admin       *admin.Server     // nil: not wanted
+
+	// What start has started, for stop to end.
+	endLoop, endRecorder context.CancelFunc
+	ended                chan struct{} // the ingest loop has
+	loopErr              error         // why, once ended is closed
+	recorded             chan error
+	serving, answering   bool
+}
+
+// openGateway opens the sockets of the lines and makes everything else, without starting anything.
+func openGateway(cfg *config.Config, log *slog.Logger) (*live, error) {
+	g := &live{cfg: cfg, log: log, latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
+	var err error
+	if g.ring, err = bus.New(cfg.Ring); err != nil {
+		return nil, err
+	}
+	feeds, watched, err := g.feeds()
+	if err != nil {
+		return nil, err
+	}
+	if err := usableCPU(cfg.Loop.CPU); err != nil {
+		return nil, err
+	}
+	loopConfig := lines.Config{
+		Feeds: feeds, Tick: cfg.Loop.Tick,
+		Tap: g.onDatagram, OnTick: g.onTick, Publish: g.ring.Publish, Wake: g.onPublished,
+	}
+	if err := loopConfig.Idle.UnmarshalText([]byte(cfg.Loop.Idle)); err != nil {
+		return nil, err
+	}
+	if g.loop, err = lines.New(loopConfig); err != nil {
+		return nil, err
+	}
+	if err := g.downstream(watched); err != nil {
+		g.loop.Close()
+		return nil, err
+	}
+	g.describe()
+	return g, nil
+}
+
+// feeds makes the pipeline and the stream of each feed.
+func (g *live) feeds() (feeds []lines.Feed, watched []admin.Feed, err error) {
+	midnight := newYorkMidnight(time.Now())
+	for i, f := range g.cfg.Feeds {
+		s, err := stream.New(stream.Config{Feed: uint8(i), Ring: g.ring})
+		if err != nil {
+			return nil, nil, err
+		}
+		witness := admin.NewWitness(s)
+		pipelineConfig := gateway.DefaultConfig(f.Protocol)
+		pipelineConfig.Publisher, pipelineConfig.Midnight = f.Publisher, midnight
+		pipelineConfig.Arbiter.GapDeadline = market.Nanos(f.GapDeadline)
+		if f.Session != "" {
+			session, err := moldudp64.ParseSession(f.Session)
+			if err != nil {
+				return nil, nil, fmt.Errorf("feed %q: %w", f.Name, err)
+			}
+			pipelineConfig.Arbiter.Session = arbiter.SessionOf(session[:])
+		}
+		p, err := gateway.New(pipelineConfig, witness)
+		if err != nil {
+			return nil, nil, fmt.Errorf("feed %q: %w", f.Name, err)
+		}
+		s.Attach(p)
+		feed := lines.Feed{Name: f.Name, Pipeline: p}
+		for _, l := range f.Lines {
+			feed.Lines = append(feed.Lines, lines.Line{ID: l.ID, Socket: netloop.Config{
+				Addr: l.Addr, Interface: l.Interface, Source: l.Source, ReceiveBuffer: l.ReceiveBuffer,
+			}})
+		}
+		g.streams = append(g.streams, s)
+		feeds = append(feeds, feed)
+		watched = append(watched, admin.Feed{Name: f.Name, Pipeline: p, Witness: witness})
+	}
+	return feeds, watched, nil
+}
+
+// newYorkMidnight returns when the day of t began in New York, where ITCH counts from.
+func newYorkMidnight(t time.Time) market.Nanos {
+	loc, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		panic(fmt.Sprintf("tidegate: embedded zone database: %v", err)) // package replay embeds it
+	}
+	y, m, d := t.In(loc).Date()
+	return market.Nanos(time.Date(y, m, d, 0, 0, 0, 0, loc).UnixNano())
+}
+
+// downstream makes what is behind the ring, and the interface for those who run the gateway.
+func (g *live) downstream(watched []admin.Feed) (err error) {
+	s := &g.cfg.Subscribers
+	egressConfig := egress.Config{
+		Addr: s.Listen, TLSAddr: s.TLS.Listen, Keys: keysOf(s), Limits: egress.Limits(s.Limits),
+		Loops: s.Loops, Version: version(), Heartbeat: s.Heartbeat, SlowAfter: s.SlowAfter, Log: g.log,
+	}
+	if s.TLS.Listen != "" {
+		g.certificate.Store(&s.TLS.Certificate)
+		egressConfig.TLS = &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return g.certificate.Load(), nil
+			},
+		}
+	}
+	for i, f := range g.cfg.Feeds {
+		st := g.streams[i]
+		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
+			Dataset: f.Publisher.Dataset, Number: uint8(i), Ring: g.ring, Directory: st.Directory(),
+			Schemas: schemasOfOneFeed(),
+			Do: func(do func(*stream.Stream)) {
+				_ = g.loop.Do(func() { do(st) }) // refused when the loop has ended: nothing is derived any more
+			},
+		})
+	}
+	if g.subscribers, err = egress.New(egressConfig); err != nil {
+		return err
+	}
+	sources := admin.Sources{
+		Loop: g.loop, Feeds: watched, Ring: g.ring, Subscribers: g.subscribers.Stats, Latency: g.latency,
+	}
+	if c := g.cfg.Capture; c.File != "" {
+		sources.CapturePath = config.CapturePath(c.File, time.Now())
+		if g.recorder, err = capture.Create(capture.Config{
+			Path: sources.CapturePath, QueueBytes: c.QueueBytes,
+			Alarm: func(err error) { g.log.Error("recording has stopped", "error", err) },
+		}); err != nil {
+			return err
+		}
+		sources.Capture = g.recorder
+		g.log.Info("recording", "file", sources.CapturePath)
+	}
+	g.monitor = admin.NewMonitor(sources)
+	if a := g.cfg.Admin; a.Listen != "" {
+		g.admin, err = admin.New(admin.Config{
+			Addr: a.Listen, Token: a.Token, Pprof: a.Pprof, Version: version(), Monitor: g.monitor,
+		})
+	}
+	return err
+}
+
+// schemasOfOneFeed are those that need no other feed.
+func schemasOfOneFeed() []dbn.Schema {
+	return slices.DeleteFunc(derive.Schemas(), func(s dbn.Schema) bool {
+		_, err := derive.New(s, nil)
+		return err != nil
+	})
+}
+
+func keysOf(s *config.Subscribers) []egress.Key {
+	keys := make([]egress.Key, len(s.Keys))
+	for i, k := range s.Keys {
+		keys[i] = egress.Key(k)
+	}
+	return keys
+}
+
+// onDatagram is the loop's tap.
+func (g *live) onDatagram(dst, src netip.AddrPort, stamp market.Nanos, payload []byte) {
+	g.latency.Stamp(stamp)
+	if g.recorder != nil {
+		g.recorder.Tap(dst, src, stamp, payload)
+	}
+}
+
+// onTick is what streams do beside the datagrams.
+func (g *live) onTick(now market.Nanos) {
+	for _, s := range g.streams {
+		s.OnTick(now)
+		s.Serve(now)
+	}
+}
+
+// onPublished ends a poll that led to something.
+func (g *live) onPublished() {
+	g.ring.Wake()
+	if g.latency.Waiting() {
+		g.latency.Published(market.Nanos(time.Now().UnixNano())) // the clock of the kernel's stamps
+	}
+}
+
+// describe logs what was opened.
+func (g *live) describe() {
+	stats := g.loop.Stats()
+	n := 0
+	for _, f := range g.cfg.Feeds {
+		for _, l := range f.Lines {
+			opened := &stats.Lines[n]
+			n++
+			args := []any{
+				"feed", f.Name, "line", l.ID, "address", opened.Addr,
+				"receive_buffer", config.FormatSize(opened.ReceiveBuffer), "asked", config.FormatSize(opened.ReceiveBufferAsked),
+			}
+			if l.Interface != "" {
+				args = append(args, "interface", l.Interface)
+			}
+			if l.Source.IsValid() {
+				args = append(args, "source", l.Source)
+			}
+			g.log.Info("line opened", args...)
+			if opened.Warning != "" {
+				g.log.Warn("receive buffer is small", "feed", f.Name, "line", l.ID, "advice", opened.Warning)
+			}
+		}
+	}
+	args := []any{"idle", string(g.cfg.Loop.Idle), "tick", g.cfg.Loop.Tick, "gomaxprocs", runtime.GOMAXPROCS(0)}
+	if g.cfg.Loop.CPU >= 0 {
+		args = append(args, "cpu", g.cfg.Loop.CPU)
+	}
+	g.log.Info("ingest loop", args...)
+}
+
+// usableCPU returns an error unless this process may use a processor. Any is -1.
+func usableCPU(cpu int) error {
+	if cpu < 0 {
+		return nil
+	}
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return fmt.Errorf("loop cpu %d: %w", cpu, err)
+	}
+	if !set.IsSet(cpu) {
+		return fmt.Errorf("loop cpu %d: this process may not use it", cpu)
+	}
+	return nil
+}
+
+// pin keeps the calling goroutine on one processor, for good.
+func pin(cpu int) error {
+	if cpu < 0 {
+		return nil
+	}
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("loop cpu %d: %w", cpu, err)
+	}
+	return nil
+}
+
+// start starts everything: those who read first, so that they miss nothing. After an error, stop ends
+// what was started.
+func (g *live) start() error {
+	if err := g.subscribers.Start(); err != nil {
+		return err
+	}
+	g.serving = true
+	g.log.Info("subscribers", "address", g.subscribers.Addr())
+	if addr := g.subscribers.TLSAddr(); addr != nil {
+		g.log.Info("subscribers with tls", "address", addr)
+	}
+	if g.admin != nil {
+		if err := g.admin.Start(); err != nil {
+			return err
+		}
+		g.answering = true
+		g.log.Info("admin", "url", fmt.Sprintf("http://%s/", g.admin.Addr()))
+	}
+	if g.recorder != nil {
+		ctx, end := context.WithCancel(context.Background())
+		g.endRecorder = end
+		go func() { g.recorded <- g.recorder.Run(ctx) }()
+	}
+	ctx, end := context.WithCancel(context.Background())
+	g.endLoop = end
+	go func() {
+		defer close(g.ended)
+		if g.loopErr = pin(g.cfg.Loop.CPU); g.loopErr == nil {
+			g.loopErr = g.loop.Run(ctx)
+		}
+	}()
+	return nil
+}
+
+// alive reports whether the ingest loop answers.
+func (g *live) alive(ctx context.Context) bool {
+	return g.loop.Call(ctx, func() {}) == nil
+}
+
+// stop ends everything in the order of the data: lines, ring, subscribers, recording.
+func (g *live) stop(reason string) error {
+	var errs []error
+	if g.endLoop != nil {
+		g.endLoop()
+		<-g.ended
+		errs = append(errs, g.loopErr)
+	}
+	g.loop.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), stopMax)
+	defer cancel()
+	if g.serving {
+		if err := g.subscribers.Stop(ctx, reason); err != nil {
+			g.log.Warn("subscribers were cut off", "error", err)
+		}
+	}
+	if g.endRecorder != nil {
+		g.endRecorder()
+		errs = append(errs, <-g.recorded)
+		c := g.recorder.Stats()
+		g.log.Info("recording ended", "datagrams", c.Recorded, "bytes", c.Bytes, "dropped", c.Dropped)
+	}
+	if g.answering {
+		if err := g.admin.Stop(ctx); err != nil {
+			g.log.Warn("requests were cut off", "error", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reload takes keys, limits and the certificate from the configuration again. What else has changed is
+// named. A configuration that is not right changes nothing.
+func (g *live) reload(path string) {
+	next, err := config.Load(path)
+	if err != nil {
+		g.log.Error("reload: the configuration is not right, nothing was changed", "error", err)
+		return
+	}
+	for _, name := range next.Changes(g.cfg) {
+		g.log.Warn("reload: a change takes a restart and was left out", "setting", name)
+	}
+	s := &next.Subscribers
+	if err := g.subscribers.Reload(keysOf(s), egress.Limits(s.Limits)); err != nil {
+		g.log.Error("reload: nothing was changed", "error", err)
+		return
+	}
+	if g.cfg.Subscribers.TLS.Listen != "" && s.TLS.Listen != "" {
+		g.certificate.Store(&s.TLS.Certificate)
+	}
+	g.log.Info("reloaded keys and limits", "keys", len(s.Keys))
+}

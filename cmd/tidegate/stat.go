@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"tidegate/gateway/admin"
+)
+
+type statCmd struct {
+	URL   string        `name:"url" default:"http://127.0.0.1:8080" help:"Admin interface of the gateway."`
+	Token string        `env:"TIDEGATE_ADMIN_TOKEN" help:"Token of the admin interface, if it has one."`
+	Watch time.Duration `short:"w" placeholder:"TIME" help:"Go on, and show everything again every so often."`
+	JSON  bool          `name:"json" help:"Print JSON: one document per look."`
+}
+
+// stat is what one look gives.
+type stat struct {
+	Feeds       *admin.FeedsReport       `json:"feeds"`
+	Subscribers *admin.SubscribersReport `json:"subscribers"`
+	Latency     *admin.LatencyReport     `json:"latency"`
+}
+
+// Run looks once, or until it is interrupted.
+func (c *statCmd) Run(ctx context.Context, con *console) error {
+	if c.Watch != 0 && c.Watch < 100*time.Millisecond {
+		return usageError{fmt.Errorf("--watch %v: want at least 100ms", c.Watch)}
+	}
+	f, ok := con.Out.(*os.File)
+	clear := ok && term.IsTerminal(int(f.Fd())) && c.Watch != 0 && !c.JSON
+	var before *stat
+	for {
+		now, err := c.look(ctx)
+		switch {
+		case ctx.Err() != nil && before != nil:
+			return nil // interrupted, which is how watching ends
+		case err != nil:
+			return err
+		}
+		if clear {
+			fmt.Fprint(con.Out, "\x1b[H\x1b[2J")
+		}
+		if c.JSON {
+			err = json.NewEncoder(con.Out).Encode(now)
+		} else {
+			err = now.write(con.Out, before)
+		}
+		if err != nil || c.Watch == 0 {
+			return err
+		}
+		before = now
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(c.Watch):
+		}
+	}
+}
+
+func (c *statCmd) look(ctx context.Context) (*stat, error) {
+	s := &stat{}
+	for _, page := range []struct {
+		path string
+		to   any
+	}{{"/feeds", &s.Feeds}, {"/subscribers", &s.Subscribers}, {"/latency", &s.Latency}} {
+		if err := c.get(ctx, page.path, page.to); err != nil {
+			return nil, fmt.Errorf("%s%s: %w", c.URL, page.path, err)
+		}
+	}
+	return s, nil
+}
+
+func (c *statCmd) get(ctx context.Context, path string, to any) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.URL, "/")+path, nil)
+	if err != nil {
+		return usageError{err}
+	}
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body := json.NewDecoder(io.LimitReader(response.Body, 64<<20))
+	if response.StatusCode != http.StatusOK {
+		var refused struct {
+			Error string `json:"error"`
+		}
+		if body.Decode(&refused) != nil || refused.Error == "" {
+			return fmt.Errorf("the answer is %s: not from a gateway", response.Status)
+		}
+		return fmt.Errorf("%s: %s", response.Status, refused.Error)
+	}
+	if err := body.Decode(to); err != nil {
+		return fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	return nil
+}
+
+// write shows a look. Rates are since the look before; without one there are none.
+func (s *stat) write(out io.Writer, before *stat) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	elapsed := 0.0
+	if before != nil {
+		elapsed = s.Feeds.At.Sub(before.Feeds.At).Seconds()
+	}
+	rate := func(now, then uint64) string {
+		if elapsed <= 0 || now < then {
+			return "-"
+		}
+		return fmt.Sprintf("%.0f", float64(now-then)/elapsed)
+	}
+	for i := range s.Feeds.Feeds {
+		f, old := &s.Feeds.Feeds[i], &admin.FeedReport{}
+		if before != nil && i < len(before.Feeds.Feeds) {
+			old = &before.Feeds.Feeds[i]
+		}
+		if err := writeFeed(w, out, f, old, rate); err != nil {
+			return err
+		}
+	}
+	l, r := &s.Feeds.Loop, &s.Feeds.Ring
+	fmt.Fprintf(out, "loop     %d polls, %d reads (at most %d datagrams), %d spins, %d parks\n", l.Polls, l.Batches, l.BatchMax, l.Spins, l.Parks)
+	fmt.Fprintf(out, "ring     %d entries, %d readers, %d MiB, %d evicted, %d spares\n", r.Entries, r.Readers, r.MemoryBytes>>20, r.Evicted, r.Spares)
+	if c := s.Feeds.Capture; c != nil {
+		state := "recording"
+		if c.Failed {
+			state = "STOPPED"
+		}
+		fmt.Fprintf(out, "capture  %s to %s: %d datagrams, %d dropped\n", state, c.Path, c.Recorded, c.Dropped)
+	}
+	for _, p := range []struct {
+		name string
+		of   *admin.Percentiles
+	}{{"latency", &s.Latency.WireToPublish.Total}, {"  recent", &s.Latency.WireToPublish.Recent}} {
+		d := func(ns int64) time.Duration { return time.Duration(ns).Round(100 * time.Nanosecond) }
+		fmt.Fprintf(out, "%-8s wire to publish p50 %v, p99 %v, p99.9 %v, max %v of %d\n", p.name,
+			d(p.of.P50), d(p.of.P99), d(p.of.P999), d(p.of.Max), p.of.Count)
+	}
+	return s.writeSubscribers(w, out)
+}
+
+func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rate func(now, then uint64) string) error {
+	state, balance := "SILENT", "ledger balanced"
+	if f.Receiving {
+		state = "receiving"
+	}
+	if !f.Balanced {
+		balance = "LEDGER NOT BALANCED"
+	}
+	fmt.Fprintf(out, "feed     %s: %s, %s, %s", f.Name, f.Dataset, f.Protocol, state)
+	if f.Session != "" {
+		fmt.Fprintf(out, ", session %s", f.Session)
+	}
+	fmt.Fprintf(out, ", %d instruments\n", f.Instruments)
+	fmt.Fprintf(out, "         %d messages (%s a second), %d events, %d trades, %d faults\n",
+		f.Messages, rate(f.Messages, old.Messages), f.Events, f.Trades, f.Faults)
+	announced := f.Ledger.GapsAnnounced()
+	fmt.Fprintf(out, "         gaps: %d found, %d filled, %d open, %d announced (%d messages lost); %s\n",
+		f.Ledger.GapsOpened.Ranges, f.Ledger.GapsFilled.Ranges, f.Ledger.GapsOpen.Ranges, announced.Ranges, announced.Messages, balance)
+	fmt.Fprintln(w, "line\tpackets\ta second\tpublished\tduplicate\tfilled\tother\tkernel drops\tstate\taddress\t")
+	for i := range f.Lines {
+		l, then := &f.Lines[i], uint64(0)
+		if i < len(old.Lines) {
+			then = old.Lines[i].Packets
+		}
+		state := "ok"
+		switch {
+		case l.Silent:
+			state = "SILENT"
+		case l.Packets == 0:
+			state = "nothing yet"
+		}
+		g := &l.Ledger
+		other := g.Late.Packets + g.Foreign.Packets + g.OldEpoch.Packets + g.Implausible.Packets + g.Unsequenced.Packets + g.Malformed
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t\n", l.Name, l.Packets, rate(l.Packets, then),
+			g.Published.Packets, g.Duplicate.Packets, g.GapMessages, other, l.KernelDrops, state, l.Address)
+	}
+	return w.Flush()
+}
+
+func (s *stat) writeSubscribers(w *tabwriter.Writer, out io.Writer) error {
+	r := s.Subscribers
+	fmt.Fprintf(out, "clients  %d connections, %d sessions\n", r.Connections, len(r.Sessions))
+	if len(r.Sessions) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "session\tkey\tdataset\tstate\trecords\tbehind\tskipped\tschemas\taddress\t")
+	for i := range r.Sessions {
+		c := &r.Sessions[i]
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t\n", c.ID, c.Key, c.Dataset, c.State,
+			c.Records, c.Behind, c.Skipped, strings.Join(slices.Compact(slices.Sorted(slices.Values(c.Schemas))), ","), c.Addr)
+	}
+	return w.Flush()
+}

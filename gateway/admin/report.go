@@ -1,0 +1,203 @@
+package admin
+
+import (
+	"time"
+
+	"tidegate/arbiter"
+)
+
+// Times in reports are of the machine's clock; those of datagrams are the kernel's. Missing times are
+// left out.
+
+// A StatusReport says whether the gateway works.
+type StatusReport struct {
+	OK      bool   `json:"ok"`
+	Reason  string `json:"reason,omitempty"` // why not
+	Version string `json:"version,omitempty"`
+	Started string `json:"started,omitempty"`
+	Capture string `json:"capture,omitempty"` // "recording", "stopped", or nothing where none is configured
+}
+
+// A FeedsReport is the state of everything that comes in.
+type FeedsReport struct {
+	At      time.Time      `json:"at"`
+	Feeds   []FeedReport   `json:"feeds"`
+	Loop    LoopReport     `json:"loop"`
+	Ring    RingReport     `json:"ring"`
+	Capture *CaptureReport `json:"capture,omitempty"`
+}
+
+// A FeedReport is the state of a feed.
+type FeedReport struct {
+	Name        string            `json:"name"`
+	Dataset     string            `json:"dataset"`
+	Protocol    string            `json:"protocol"`
+	Receiving   bool              `json:"receiving"` // something came in the last SilenceMax
+	Session     string            `json:"session,omitempty"`
+	Instruments int               `json:"instruments"`
+	Messages    uint64            `json:"messages"` // decoded
+	Events      uint64            `json:"events"`   // published
+	Trades      uint64            `json:"trades"`
+	Volume      uint64            `json:"volume"`  // traded, in lots
+	Clears      uint64            `json:"clears"`  // books emptied because the publisher restarted
+	Suspect     uint64            `json:"suspect"` // events published behind an announced gap
+	Faults      uint64            `json:"faults"`  // messages that did not do what they say
+	Verdicts    map[string]uint64 `json:"verdicts"`
+	Balanced    bool              `json:"balanced"` // everything received is accounted for
+	Ledger      ChannelLedger     `json:"ledger"`
+	Lines       []LineReport      `json:"lines"`
+	Gaps        []GapReport       `json:"gaps"`   // the latest announced, oldest first
+	Epochs      []EpochReport     `json:"epochs"` // the latest, oldest first
+}
+
+// A ChannelLedger is a ledger without its lines, which reports have elsewhere.
+type ChannelLedger struct {
+	arbiter.Ledger
+	Lines *struct{} `json:"lines,omitempty"` // nil: hides that of the ledger
+}
+
+// A LineReport is the state of a line.
+type LineReport struct {
+	Name               string             `json:"name"`
+	Address            string             `json:"address"`
+	Silent             bool               `json:"silent"` // nothing came for SilenceMax, while another line of the feed had something
+	Last               time.Time          `json:"last,omitzero"`
+	Packets            uint64             `json:"packets"`
+	Bytes              uint64             `json:"bytes"`
+	KernelDrops        uint64             `json:"kernel_drops"` // lost because the receive buffer was full
+	Truncated          uint64             `json:"truncated"`
+	Errors             uint64             `json:"errors"`
+	LastError          string             `json:"last_error,omitempty"`
+	ReceiveBuffer      int                `json:"receive_buffer"` // bytes, as granted
+	ReceiveBufferAsked int                `json:"receive_buffer_asked"`
+	Warning            string             `json:"warning,omitempty"`
+	Ledger             arbiter.LineLedger `json:"ledger"`
+}
+
+// A GapReport is a range of messages that was announced as lost.
+type GapReport struct {
+	Number   uint64    `json:"number"` // 1 for the first since the start
+	From     uint64    `json:"from"`   // sequence of the first that is missing
+	To       uint64    `json:"to"`     // of the first that is not
+	Messages uint64    `json:"messages"`
+	Reason   string    `json:"reason"`
+	Line     string    `json:"line"` // that revealed it
+	Epoch    uint32    `json:"epoch"`
+	Seen     time.Time `json:"seen"`
+}
+
+// An EpochReport is the beginning of a run of sequences.
+type EpochReport struct {
+	Number  uint32    `json:"number"`
+	Session string    `json:"session"`
+	Reason  string    `json:"reason"`
+	From    uint64    `json:"from"` // sequence of the first message
+	At      time.Time `json:"at"`
+}
+
+// A LoopReport is what the ingest loop did.
+type LoopReport struct {
+	Polls    uint64 `json:"polls"`
+	Batches  uint64 `json:"batches"`
+	BatchMax int    `json:"batch_max"`
+	Spins    uint64 `json:"spins"`
+	Parks    uint64 `json:"parks"`
+	Commands uint64 `json:"commands"`
+}
+
+// A RingReport is the state of the broadcast ring.
+type RingReport struct {
+	Entries     uint64 `json:"entries"`
+	Readers     int    `json:"readers"`
+	Chunks      int    `json:"chunks"`
+	Spares      int    `json:"spares"`
+	Evicted     uint64 `json:"evicted"`
+	MemoryBytes int    `json:"memory_bytes"`
+}
+
+// A CaptureReport is the state of the recording.
+type CaptureReport struct {
+	Path         string `json:"path"`
+	Taken        uint64 `json:"taken"`
+	Recorded     uint64 `json:"recorded"`
+	Dropped      uint64 `json:"dropped"`
+	Unrecordable uint64 `json:"unrecordable"`
+	Waiting      uint64 `json:"waiting_bytes"`
+	Bytes        int64  `json:"bytes"`
+	Failed       bool   `json:"failed"`
+}
+
+// A SubscribersReport says who is connected.
+type SubscribersReport struct {
+	Connections int               `json:"connections"`
+	States      map[string]int    `json:"states"`
+	Sessions    []SessionReport   `json:"sessions"` // by id
+	Counts      map[string]uint64 `json:"counts"`
+	Refusals    map[string]uint64 `json:"refusals"`
+}
+
+// A SessionReport is the state of a session.
+type SessionReport struct {
+	ID            uint64    `json:"id"`
+	Key           string    `json:"key"` // its name
+	Dataset       string    `json:"dataset"`
+	Addr          string    `json:"addr"`
+	TLS           bool      `json:"tls"`
+	Client        string    `json:"client"`
+	State         string    `json:"state"`
+	Schemas       []string  `json:"schemas"`
+	Subscriptions int       `json:"subscriptions"`
+	Opened        time.Time `json:"opened"`
+	Records       uint64    `json:"records"`
+	Bytes         uint64    `json:"bytes"`
+	Skipped       uint64    `json:"skipped"`
+	Behind        uint64    `json:"behind"` // ring entries
+	Held          int       `json:"held_bytes"`
+	Stalls        uint64    `json:"stalls"`
+}
+
+// A LatencyReport says how long datagrams took from the kernel to the ring.
+type LatencyReport struct {
+	WireToPublish struct {
+		Total  Percentiles `json:"total"`  // since the start
+		Recent Percentiles `json:"recent"` // since the report before
+	} `json:"wire_to_publish"`
+}
+
+// Percentiles of durations, in nanoseconds.
+type Percentiles struct {
+	Count int64 `json:"count"`
+	Min   int64 `json:"min_ns"`
+	P50   int64 `json:"p50_ns"`
+	P90   int64 `json:"p90_ns"`
+	P99   int64 `json:"p99_ns"`
+	P999  int64 `json:"p999_ns"`
+	Max   int64 `json:"max_ns"`
+}
+
+// A BookReport is one book. Prices are decimal text.
+type BookReport struct {
+	Dataset    string        `json:"dataset"`
+	Symbol     string        `json:"symbol"`
+	Instrument uint32        `json:"instrument"`
+	At         time.Time     `json:"at"`
+	Bids       []LevelReport `json:"bids"` // best first
+	Asks       []LevelReport `json:"asks"`
+}
+
+// A BBOReport is the best bid and offer of one instrument.
+type BBOReport struct {
+	Dataset    string       `json:"dataset"`
+	Symbol     string       `json:"symbol"`
+	Instrument uint32       `json:"instrument"`
+	At         time.Time    `json:"at"`
+	Bid        *LevelReport `json:"bid"` // null for an empty side
+	Ask        *LevelReport `json:"ask"`
+}
+
+// A LevelReport is one price of one side of a book.
+type LevelReport struct {
+	Price  string `json:"price"`
+	Size   uint64 `json:"size"`
+	Orders uint32 `json:"orders,omitempty"` // left out where the venue does not say
+}
