@@ -41,7 +41,7 @@ func schemas() []dbn.Schema {
 
 // A world is a simulated venue whose datagrams go through a pipeline and a stream into a ring.
 type world struct {
-	t        testing.TB
+	t        tester
 	feed     *venue.Feed
 	pipeline *gateway.Pipeline
 	stream   *stream.Stream
@@ -49,7 +49,7 @@ type world struct {
 	now      market.Nanos // of the last datagram
 }
 
-func newWorld(t testing.TB, ring bus.Config, trading market.Nanos) *world {
+func newWorld(t tester, ring bus.Config, trading market.Nanos) *world {
 	t.Helper()
 	cfg := venue.DefaultFeedConfig(7)
 	cfg.Market.Trading = trading
@@ -138,7 +138,7 @@ type bench struct {
 	woken bool
 }
 
-func newBench(t testing.TB, w *world, change func(*Config)) *bench {
+func newBench(t tester, w *world, change func(*Config)) *bench {
 	t.Helper()
 	cfg := w.config()
 	if change != nil {
@@ -159,8 +159,8 @@ func newBench(t testing.TB, w *world, change func(*Config)) *bench {
 	return b
 }
 
-func standardBench(t testing.TB, change func(*Config)) *bench {
-	return newBench(t, newWorld(t, bus.DefaultConfig(), 5*market.Second), change)
+func standardBench(t tester, change func(*Config)) *bench {
+	return newBench(t, newWorld(t, bus.DefaultConfig(), 20*market.Second), change)
 }
 
 // settle makes passes until the loop wants none.
@@ -348,7 +348,7 @@ func (c *wire) told() string {
 
 // tape follows the ring and keeps the records of the schemas that were asked for.
 type tape struct {
-	t       testing.TB
+	t       tester
 	reader  *bus.Reader
 	records map[dbn.Schema][]byte
 }
@@ -393,7 +393,7 @@ func raw(records []dbn.Record) (b []byte) {
 	return b
 }
 
-func equalBytes(t testing.TB, what string, got, want []byte) {
+func equalBytes(t tester, what string, got, want []byte) {
 	t.Helper()
 	if !bytes.Equal(got, want) {
 		n := 0
@@ -405,3 +405,13 @@ func equalBytes(t testing.TB, what string, got, want []byte) {
 }
 
 func peerAddr(text string) peer { return peer{addr: netip.MustParseAddrPort(text)} }
+
+// A tester is a test, of package testing or of package rapid.
+type tester interface {
+	Helper()
+	Error(...any)
+	Errorf(string, ...any)
+	Fatal(...any)
+	Fatalf(string, ...any)
+	Cleanup(func())
+}

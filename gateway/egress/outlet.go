@@ -19,6 +19,7 @@ type outlet struct {
 	lookup   *stream.Lookup
 	seen     int // directory entries in lookup
 	passed   int // directory entries whose announcement in the ring the loop has read, at least
+	settled  int // the same, as of the end of the pass before
 
 	cohorts map[[sha256.Size]byte]*cohort
 	order   []*cohort // the same in order of creation
@@ -183,6 +184,7 @@ func (o *outlet) flush(from bus.Cursor, now market.Nanos) {
 	}
 	clear(o.touched)
 	o.touched = o.touched[:0]
+	o.settled = o.passed
 }
 
 // leaveAll makes every live session solo.

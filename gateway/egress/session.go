@@ -59,10 +59,10 @@ type session struct {
 	// overlong: what comes belongs to a line that is too long. It is forgotten; only the start line
 	// matters then.
 	overlong bool
-	group   lsg.Group
-	allowed allowance // of subscriptions
-	delayed bool      // for lack of allowance
-	held    fault     // found before the start line; code 0 if there is none
+	group    lsg.Group
+	allowed  allowance // of subscriptions
+	delayed  bool      // for lack of allowance
+	held     fault     // found before the start line; code 0 if there is none
 
 	// Known since the authentication.
 	challenge lsg.Challenge
@@ -138,9 +138,12 @@ func (s *session) process(now market.Nanos) {
 		line, size, err := lsg.CutLine(rest, limit)
 		if err != nil {
 			s.fail(dbn.ErrorInvalidSubscription, err.Error(), now)
-			s.in, s.scanned, used = nil, 0, 0
-			s.overlong = bytes.IndexByte(rest, '\n') < 0
-			break
+			end := bytes.IndexByte(rest, '\n') + 1
+			if s.overlong = end == 0; s.overlong {
+				end = len(rest)
+			}
+			used, s.scanned = used+end, 0
+			continue
 		}
 		used, s.scanned = used+size, 0
 		s.onLine(line, now)

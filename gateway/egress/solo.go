@@ -15,7 +15,7 @@ func (s *session) goSolo(at bus.Cursor) {
 	c := s.cohort
 	c.live = without(c.live, s.place, func(s *session, i int) { s.place = i })
 	s.live = false
-	s.told = max(s.told, s.outlet.passed)
+	s.told = max(s.told, s.outlet.settled)
 	s.enterSolo(at)
 }
 
