@@ -20,6 +20,9 @@
 //	}
 //	truth := feed.Truth()
 //
+// LiveFeed is the same feed while time passes: the caller says what time it is, impairs lines, pauses
+// the market and asks for messages again. Package livevenue runs one on real sockets.
+//
 // Everything is a function of the configuration: the seed is part of it, time is simulated, there is
 // no goroutine, and only integer arithmetic shapes the market. Memory is bounded by the books and by
 // the longest delay of a line, whatever the number of messages.

@@ -264,6 +264,11 @@ func TestLiveFeedCloses(t *testing.T) {
 				} else if at < market.Second && events != "" {
 					t.Errorf("system events %q of a day that did not open", events)
 				}
+				for _, in := range a.exchange.instruments {
+					if at > 1200*market.Millisecond && in.state != stateTrading {
+						t.Errorf("%s is in state %c at the close", in.Symbol, in.state)
+					}
+				}
 				if at == 4100*market.Millisecond && !equal(got, whole) {
 					t.Error("closing changed what was over already")
 				}
@@ -325,7 +330,7 @@ func TestLiveFeedSlips(t *testing.T) {
 		t.Error("the stream differs")
 	}
 
-	cfg.Speed = SpeedMax // far more is due at a time than a tick does
+	cfg.Speed, cfg.Feed.Market.Rate = SpeedMax, 100_000 // far more is due at a time than a tick does
 	a = listen(t, cfg)
 	for !a.Ended() {
 		before := a.exchange.Messages()

@@ -86,6 +86,24 @@ func TestLiveLineChanges(t *testing.T) {
 	}
 }
 
+// No line delivers before its delay is over, though the least delay of all lines is known.
+func TestLiveLinesDelay(t *testing.T) {
+	cfg := shortLive(1)
+	for i := range cfg.Feed.Lines {
+		cfg.Feed.Lines[i].Delay = 50 * market.Millisecond
+	}
+	a := listen(t, cfg)
+	a.tick(0)
+	a.pass(49 * market.Millisecond)
+	if n := a.heard(0) + a.heard(1); n != 0 {
+		t.Errorf("%d packets before their time", n)
+	}
+	a.tick(market.Millisecond)
+	if x, y := a.heard(0), a.heard(1); x == 0 || x != y {
+		t.Errorf("%d and %d packets at their time", x, y)
+	}
+}
+
 func TestLiveLineRefusesNonsense(t *testing.T) {
 	a := listen(t, shortLive(1))
 	for want, i := range map[string]Impairment{
