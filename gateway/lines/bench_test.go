@@ -24,8 +24,8 @@ const mboBytes = 56
 // whatever else this machine does slows both, from a sender on a thread of its own that is as fast as
 // it can be. Nothing is left out: the results are checked.
 //
-// The mark is a ratio of 0.8. With one message in a packet the sender is the limit of both; with many
-// it is the reader, who then spends most of its time in the books.
+// The mark is a ratio of 0.8 with one message in a packet, where sender and reader are about equally
+// fast. With many the reader is the limit, and spends most of its time in the books.
 func BenchmarkLoop(b *testing.B) {
 	for _, messagesMax := range []int{1, 20} {
 		b.Run(fmt.Sprintf("messages-max=%d", messagesMax), func(b *testing.B) { benchmarkLoop(b, messagesMax) })

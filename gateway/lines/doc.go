@@ -15,10 +15,11 @@
 // # Time, and why a replay gives the same bytes
 //
 // The loop has one clock, which never goes back: the time of each datagram, which is the kernel's
-// receive time, and of each tick is at least that of the datagram or tick before. For each datagram,
-// in the order in which they are read, the datagram's pipeline gets a tick with the datagram's time,
+// receive time, and of each tick is at least that of the datagram or tick before. Of the datagrams that
+// wait on all lines the oldest is handled first: its pipeline gets a tick with the datagram's time,
 // then the datagram. While the sockets are empty all pipelines get ticks of a time that was read
-// before the sockets were found empty: whatever comes later is not older.
+// before the sockets were found empty: whatever comes later is not older. While they are not, time
+// is that of the last datagram.
 //
 // So a tick between two datagrams does what the tick with the later one would do, only sooner. The
 // datagrams and their times (what the Tap gets) are all there is to know: a replay of them, with a

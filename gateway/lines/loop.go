@@ -27,9 +27,8 @@ type Loop struct {
 	cfg    Config
 	tick   market.Nanos
 	feeds  []feed
-	lines  []line // of all feeds, in the order in which they are read
+	lines  []line // of all feeds
 	poller *netloop.Poller
-	batch  *netloop.Batch
 	clock  clock
 	last   market.Nanos // time of the last datagram or tick
 	ticked market.Nanos // time of the last tick of all feeds
@@ -53,14 +52,20 @@ type feed struct {
 	pipeline *gateway.Pipeline
 }
 
-// line is one socket.
+// line is one socket, and what was read from it.
 type line struct {
 	id     arbiter.LineID
 	feed   *feed
 	socket *netloop.Socket
 	addr   netip.AddrPort
+	batch  *netloop.Batch
+	next   int // datagram of the batch that is next
 	stats  LineStats
 }
+
+// pollMax is how many datagrams are handled between looks at commands and sleeping readers: under a
+// flood, they wait for about a quarter of a millisecond.
+const pollMax = 256
 
 // New opens the sockets, so that all that can be wrong with the configuration is found before
 // anything runs. From then on the kernel keeps datagrams for Run. Close must be called at the end.
@@ -87,7 +92,6 @@ func (l *Loop) open() (err error) {
 	if l.poller, err = netloop.NewPoller(l.cfg.Idle, l.cfg.Tick); err != nil {
 		return err
 	}
-	l.batch = netloop.NewBatch(netloop.BatchDatagrams, l.cfg.DatagramBytes)
 	l.feeds = make([]feed, len(l.cfg.Feeds))
 	for i := range l.cfg.Feeds {
 		from := &l.cfg.Feeds[i]
@@ -114,7 +118,10 @@ func (l *Loop) listen(f *feed, from Line) error {
 		Warning: socket.Warning(),
 	}
 	s.ReceiveBufferAsked, s.ReceiveBuffer = socket.ReceiveBuffer()
-	l.lines = append(l.lines, line{id: from.ID, feed: f, socket: socket, addr: socket.Addr(), stats: s})
+	l.lines = append(l.lines, line{
+		id: from.ID, feed: f, socket: socket, addr: socket.Addr(), stats: s,
+		batch: netloop.NewBatch(netloop.BatchDatagrams, l.cfg.DatagramBytes),
+	})
 	return l.poller.Add(socket)
 }
 
@@ -154,11 +161,11 @@ func (l *Loop) turn() error {
 		l.obey()
 	}
 	now := l.clock.now() // before the poll: what comes after an empty one is not older
-	busy := l.poll()
+	busy := l.poll(now)
 	if !busy {
 		l.pass(max(now, l.last))
 	} else {
-		// Older datagrams may still wait in the sockets, so the clock's time cannot be passed on.
+		// Datagrams older than the clock's time may wait in the sockets: it cannot be passed on yet.
 		l.pass(l.last)
 	}
 	if l.told {
@@ -170,33 +177,69 @@ func (l *Loop) turn() error {
 	return l.poller.Idle(now, busy)
 }
 
-// poll reads one batch from every socket, and reports whether there was anything.
-func (l *Loop) poll() (busy bool) {
+// poll reads every socket and handles what was received by now, oldest first, up to pollMax datagrams.
+// It reports whether there was anything.
+//
+// The order matters when the loop is behind: lines that are read one after the other would drift apart
+// in time, and a gap would be given up while what fills it waits on the other line, unread. That is why
+// datagrams received since now are left for the next poll: lines that were read before may have older
+// ones.
+func (l *Loop) poll(now market.Nanos) (busy bool) {
 	l.polls++
 	for i := range l.lines {
-		line := &l.lines[i]
-		n, err := line.socket.Receive(l.batch)
-		if err != nil {
-			line.stats.fail(err)
-			continue
-		}
-		if n == 0 {
-			continue
-		}
-		busy = true
-		l.counts.batch(n)
-		line.stats.KernelDrops += uint64(l.batch.Dropped())
-		for k := range n {
-			l.onDatagram(line, k)
+		if line := &l.lines[i]; line.next == line.batch.Len() {
+			l.read(line)
 		}
 	}
-	return busy
+	for range pollMax {
+		line := l.oldest()
+		if line == nil {
+			return busy
+		}
+		busy = true
+		if line.batch.Stamp(line.next) > now {
+			return busy
+		}
+		l.onDatagram(line, line.next)
+		if line.next++; line.next == line.batch.Len() && line.batch.Full() {
+			l.read(line) // there may be more, older than what the other lines have
+		}
+	}
+	return true
 }
 
-// onDatagram handles datagram k of the batch.
+// read takes a batch from a socket.
+func (l *Loop) read(line *line) {
+	line.next = 0
+	n, err := line.socket.Receive(line.batch)
+	if err != nil {
+		line.stats.fail(err)
+	}
+	if n > 0 {
+		l.counts.batch(n)
+		line.stats.KernelDrops += uint64(line.batch.Dropped())
+	}
+}
+
+// oldest returns the line whose next datagram was received first, nil if no line has one.
+func (l *Loop) oldest() (oldest *line) {
+	var at market.Nanos
+	for i := range l.lines {
+		line := &l.lines[i]
+		if line.next == line.batch.Len() {
+			continue
+		}
+		if stamp := line.batch.Stamp(line.next); oldest == nil || stamp < at {
+			oldest, at = line, stamp
+		}
+	}
+	return oldest
+}
+
+// onDatagram handles datagram k of a line's batch.
 func (l *Loop) onDatagram(line *line, k int) {
-	payload := l.batch.Payload(k)
-	l.last = max(l.last, l.batch.Stamp(k)) // UndefTime is below every time
+	payload := line.batch.Payload(k)
+	l.last = max(l.last, line.batch.Stamp(k)) // UndefTime is below every time
 	if l.last == market.UndefTime {
 		l.last = l.clock.now() // the first datagram of all, without the kernel's time
 	}
@@ -204,11 +247,11 @@ func (l *Loop) onDatagram(line *line, k int) {
 	s.Packets++
 	s.Bytes += uint64(len(payload))
 	s.LastStamp = l.last
-	if l.batch.Truncated(k) {
+	if line.batch.Truncated(k) {
 		s.Truncated++
 	}
 	if l.cfg.Tap != nil {
-		l.cfg.Tap(line.addr, l.batch.Source(k), l.last, payload)
+		l.cfg.Tap(line.addr, line.batch.Source(k), l.last, payload)
 	}
 	p := line.feed.pipeline
 	p.OnTick(l.last)

@@ -3,6 +3,7 @@
 package lines
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -235,6 +236,38 @@ func TestLoop(t *testing.T) {
 	}
 }
 
+// Datagrams that wait on several lines are handled in the order in which they came, however many there
+// are and whichever line has more of them.
+func TestOldestFirst(t *testing.T) {
+	var got []byte
+	l, to := open(t, Config{
+		Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 3)},
+		Tap:   func(_, _ netip.AddrPort, _ market.Nanos, b []byte) { got = append(got, b[0]) },
+	})
+	var want []byte
+	for i := range 2000 {
+		line := []int{0, 0, 0, 0, 1, 0, 1, 2}[i%8]
+		want = append(want, byte(i))
+		send(t, to[line], want[i:])
+	}
+	now := l.clock.now()
+	send(t, to[0], []byte("later"))
+	for len(got) < len(want) && l.poll(now) {
+		if len(got)%pollMax != 0 && len(got) != len(want) {
+			t.Fatalf("a poll ended after %d datagrams", len(got)%pollMax)
+		}
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%d datagrams, in another order than the %d sent", len(got), len(want))
+	}
+	if !l.poll(now) || len(got) != len(want) {
+		t.Error("a datagram was handled though it came later, or forgotten")
+	}
+	if !l.poll(l.clock.now()) || len(got) != len(want)+1 {
+		t.Error("the datagram that came later was not handled")
+	}
+}
+
 // A datagram that was under way when a tick looked at the clock is not older than the tick.
 func TestNoDatagramIsOlderThanATick(t *testing.T) {
 	var stamp market.Nanos
@@ -245,7 +278,7 @@ func TestNoDatagramIsOlderThanATick(t *testing.T) {
 	send(t, to[0], []byte("stamped by the kernel"))
 	tick := market.Nanos(time.Now().UnixNano()) + market.Hour
 	l.pass(tick)
-	if !l.poll() || stamp != tick {
+	if !l.poll(l.clock.now()) || stamp != tick {
 		t.Errorf("a datagram at %d after a tick at %d", stamp, tick)
 	}
 }

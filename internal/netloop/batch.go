@@ -24,8 +24,8 @@ const (
 // controlBytes is room for the kernel's receive time and drop count.
 const controlBytes = 64
 
-// A Batch is the memory that Receive fills. One Batch serves all sockets of a loop, which keeps it in
-// the cache.
+// A Batch is the memory that Receive fills. A loop has one per socket if it takes datagrams in the
+// order of their times, else one for all.
 type Batch struct {
 	headers  []unix.Mmsghdr
 	vectors  []unix.Iovec
@@ -61,7 +61,7 @@ func NewBatch(datagrams, room int) *Batch {
 		h.SetIovlen(1)
 		h.Control = &b.controls[i*controlBytes]
 	}
-	b.n = datagrams
+	b.n = datagrams // so that reset sets up all of them
 	b.reset()
 	return b
 }
@@ -128,6 +128,9 @@ func (b *Batch) control(i int, drops uint32) (market.Nanos, uint32) {
 
 // Len returns how many datagrams the last Receive took.
 func (b *Batch) Len() int { return b.n }
+
+// Full reports whether the last Receive filled the batch, so that the socket may hold more.
+func (b *Batch) Full() bool { return b.n == len(b.headers) }
 
 // Payload returns a datagram's bytes, cut to the batch's room. They are valid until the next Receive.
 func (b *Batch) Payload(i int) []byte {
