@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 )
 
 // datagrams sends to one destination, one at a time, without multicast: enough to try things.
@@ -22,12 +23,11 @@ func openLine(to netip.AddrPort, _ string, _ int) (datagrams, error) {
 // Local returns the address that datagrams come from.
 func (d datagrams) Local() netip.AddrPort { return d.LocalAddr().(*net.UDPAddr).AddrPort() }
 
-// Send sends each payload as a datagram, in order.
+// Send sends each payload as a datagram, in order. Nobody listening is no error: it is UDP.
 func (d datagrams) Send(payloads ...[]byte) (sent int, err error) {
 	for _, p := range payloads {
-		// That nobody listens is told with a later datagram, and is no error: it is UDP.
-		if _, err := d.Write(p); err != nil && !errors.Is(err, net.ErrClosed) {
-			continue
+		if _, err := d.Write(p); err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+			return sent, err
 		}
 		sent++
 	}
