@@ -77,8 +77,9 @@ how much it is. Spares are kept. When every reader has once been slow, nothing i
     broadcast buffers of C and Java messaging): no reference counts, but in Go's memory model reading
     while somebody writes is a data race whatever is done with the result, the race detector says so,
     and every reader pays for a copy.
-  - A sequence lock with atomic words: free of races, but an atomic load or store for every 8 bytes,
-    on the writer's side an exchange instruction: more than 40 ns for an entry of 80 bytes.
+  - A sequence lock with atomic words: free of races, but each word of 8 bytes is an atomic store,
+    which is an exchange instruction on amd64: 57 ns for the bytes of an 80-byte entry alone, where
+    the ring takes 8 to 13 ns for everything.
   - A queue for each reader: the writer's work grows with the readers, and a full queue needs an
     answer on the writer's goroutine.
   - Entries as garbage-collected values behind atomic pointers: an allocation for every entry.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tidegate/market"
@@ -169,5 +170,91 @@ func TestAskingWhileWriting(t *testing.T) {
 		}
 	}
 	close(stop)
+	wg.Wait()
+}
+
+// await spins until something is so, or gives up after so long that it never will be.
+func await(ok func() bool) bool {
+	for spins := range 100_000_000 {
+		if ok() {
+			return true
+		}
+		if spins%64 == 63 {
+			runtime.Gosched()
+		}
+	}
+	return false
+}
+
+// TestSleepingAgainstPublishing has the writer publish at the moment when the reader goes to sleep.
+// Both sides spin, so that they meet within a few instructions of each other; where a wake-up is
+// lost, both wait for ever.
+func TestSleepingAgainstPublishing(t *testing.T) {
+	const entries = 200_000
+	r := smallRing(t)
+	var read atomic.Uint64
+	var woken atomic.Bool
+	reader := newReader(t, r, func() { woken.Store(true) })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var e Entry
+		for {
+			for reader.Next(&e) == Ready {
+			}
+			at := reader.Cursor().Index()
+			read.Store(at)
+			if at == entries || reader.Sleep() && !await(func() bool { return woken.Swap(false) }) {
+				return
+			}
+		}
+	})
+	for i := range uint64(entries) {
+		if !await(func() bool { return i-read.Load() <= i%4 }) { // 0: the reader is about to sleep
+			t.Errorf("nobody moves: entry %d, read %d", i, read.Load())
+			break
+		}
+		r.Append(Header{}, nil)
+		r.Publish()
+		r.Wake()
+	}
+	wg.Wait()
+}
+
+// TestReadingAgainstRolling keeps the writer less than a round ahead of a reader that looks all the
+// time, and begins a chunk for every other entry. The reader may never be lapped then, and can read
+// at once what Newest promises.
+func TestReadingAgainstRolling(t *testing.T) {
+	const entries, batch = 100_000, 4
+	r := smallRing(t)
+	var read atomic.Uint64
+	reader := newReader(t, r, nil)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var e Entry
+		for at, idle := uint64(0), 0; at < entries; {
+			promised, o := r.Newest().Index(), reader.Next(&e)
+			if o == Lapped || o == Empty && at < promised {
+				t.Errorf("next at entry %d of %d: got outcome %d", at, promised, o)
+				read.Store(entries) // lets the writer go
+				return
+			}
+			if o == Ready {
+				at++
+				read.Store(at)
+			} else if idle++; idle%64 == 0 {
+				runtime.Gosched()
+			}
+		}
+	})
+	payload := make([]byte, 80)
+	for i := uint64(0); i < entries; i += batch {
+		if !await(func() bool { return read.Load() >= i }) {
+			t.Fatalf("nobody moves: entry %d, read %d", i, read.Load())
+		}
+		for range batch {
+			r.Append(Header{}, payload)
+		}
+		r.Publish()
+	}
 	wg.Wait()
 }
