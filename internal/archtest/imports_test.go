@@ -76,6 +76,16 @@ var layers = []layer{
 		why: "a recorder takes datagrams and writes a file: it knows no feed",
 	},
 	{
+		packages: "internal/bus", only: []string{"market"},
+		never: append([]string{"time"}, inputOutput...),
+		why:   "the ring carries entries and does not interpret them: who writes, reads and wakes is its users' to know",
+	},
+	{
+		packages: "internal/clock", only: []string{"market"},
+		never: inputOutput,
+		why:   "the clock tells the time and nothing else",
+	},
+	{
 		packages: "sinks/...", never: []string{module + "gateway/..."},
 		why: "a sink takes what it is given: if it knew the gateway, it could make it wait",
 	},

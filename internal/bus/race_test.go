@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tidegate/market"
 )
@@ -152,6 +153,7 @@ func TestAskingWhileWriting(t *testing.T) {
 				case <-stop:
 					return
 				default:
+					runtime.Gosched()
 				}
 				oldest, newest, s := r.Oldest(), r.Newest(), r.Stats()
 				if newest.index < last.index || oldest.index < lastOldest.index || oldest.index > newest.index || s.Entries < newest.index {
@@ -173,6 +175,12 @@ func TestAskingWhileWriting(t *testing.T) {
 	wg.Wait()
 }
 
+// spinFor is how long tests go on that spin: where processors are shared, each turn may take long.
+const spinFor = 500 * time.Millisecond
+
+// lastKind marks the entry after which a reader stops.
+const lastKind = 255
+
 // await spins until something is so, or gives up after so long that it never will be.
 func await(ok func() bool) bool {
 	for spins := range 100_000_000 {
@@ -190,7 +198,6 @@ func await(ok func() bool) bool {
 // Both sides spin, so that they meet within a few instructions of each other; where a wake-up is
 // lost, both wait for ever.
 func TestSleepingAgainstPublishing(t *testing.T) {
-	const entries = 200_000
 	r := smallRing(t)
 	var read atomic.Uint64
 	var woken atomic.Bool
@@ -201,60 +208,80 @@ func TestSleepingAgainstPublishing(t *testing.T) {
 		for {
 			for reader.Next(&e) == Ready {
 			}
-			at := reader.Cursor().Index()
-			read.Store(at)
-			if at == entries || reader.Sleep() && !await(func() bool { return woken.Swap(false) }) {
+			read.Store(reader.Cursor().Index())
+			if e.Kind == lastKind || reader.Sleep() && !await(func() bool { return woken.Swap(false) }) {
 				return
 			}
 		}
 	})
-	for i := range uint64(entries) {
-		if !await(func() bool { return i-read.Load() <= i%4 }) { // 0: the reader is about to sleep
-			t.Errorf("nobody moves: entry %d, read %d", i, read.Load())
-			break
-		}
-		r.Append(Header{}, nil)
+	entries := uint64(0)
+	put := func(h Header) {
+		r.Append(h, nil)
 		r.Publish()
 		r.Wake()
+		entries++
 	}
+	for start := time.Now(); time.Since(start) < spinFor; {
+		for ahead := range uint64(4) { // 0: the reader is about to sleep
+			if !await(func() bool { return entries-read.Load() <= ahead }) {
+				t.Fatalf("nobody moves: %d entries, read %d", entries, read.Load())
+			}
+			put(Header{})
+		}
+	}
+	put(Header{Tag: Tag{Kind: lastKind}})
 	wg.Wait()
+	if got := read.Load(); got != entries {
+		t.Errorf("read %d entries, want %d", got, entries)
+	}
 }
 
 // TestReadingAgainstRolling keeps the writer less than a round ahead of a reader that looks all the
 // time, and begins a chunk for every other entry. The reader may never be lapped then, and can read
 // at once what Newest promises.
 func TestReadingAgainstRolling(t *testing.T) {
-	const entries, batch = 100_000, 4
 	r := smallRing(t)
 	var read atomic.Uint64
+	var failed atomic.Bool
 	reader := newReader(t, r, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		var e Entry
-		for at, idle := uint64(0), 0; at < entries; {
+		for idle := 1; e.Kind != lastKind; {
 			promised, o := r.Newest().Index(), reader.Next(&e)
-			if o == Lapped || o == Empty && at < promised {
-				t.Errorf("next at entry %d of %d: got outcome %d", at, promised, o)
-				read.Store(entries) // lets the writer go
-				return
-			}
-			if o == Ready {
-				at++
+			at := reader.Cursor().Index()
+			switch {
+			case o == Ready:
 				read.Store(at)
-			} else if idle++; idle%64 == 0 {
-				runtime.Gosched()
+			case o == Lapped || at < promised:
+				t.Errorf("next at entry %d of %d: got outcome %d", at, promised, o)
+				failed.Store(true)
+				return
+			default:
+				if idle++; idle%64 == 0 {
+					runtime.Gosched()
+				}
 			}
 		}
 	})
-	payload := make([]byte, 80)
-	for i := uint64(0); i < entries; i += batch {
-		if !await(func() bool { return read.Load() >= i }) {
-			t.Fatalf("nobody moves: entry %d, read %d", i, read.Load())
+	entries := uint64(0)
+	put := func(h Header) {
+		r.Reserve(h, 80)
+		entries++
+	}
+	for start := time.Now(); time.Since(start) < spinFor; {
+		if !await(func() bool { return read.Load() == entries || failed.Load() }) {
+			t.Fatalf("nobody moves: %d entries, read %d", entries, read.Load())
 		}
-		for range batch {
-			r.Append(Header{}, payload)
+		for range 4 {
+			put(Header{})
 		}
 		r.Publish()
 	}
+	put(Header{Tag: Tag{Kind: lastKind}})
+	r.Publish()
 	wg.Wait()
+	if got := read.Load(); got != entries && !failed.Load() {
+		t.Errorf("read %d entries, want %d", got, entries)
+	}
 }
