@@ -234,7 +234,7 @@ func (g *live) describe() {
 			opened := &stats.Lines[n]
 			n++
 			args := []any{
-				"feed", f.Name, "line", l.ID, "address", opened.Addr,
+				"feed", f.Name, "line", l.ID.String(), "address", opened.Addr,
 				"receive_buffer", config.FormatSize(opened.ReceiveBuffer), "asked", config.FormatSize(opened.ReceiveBufferAsked),
 			}
 			if l.Interface != "" {
@@ -245,11 +245,11 @@ func (g *live) describe() {
 			}
 			g.log.Info("line opened", args...)
 			if opened.Warning != "" {
-				g.log.Warn("receive buffer is small", "feed", f.Name, "line", l.ID, "advice", opened.Warning)
+				g.log.Warn("receive buffer is small", "feed", f.Name, "line", l.ID.String(), "advice", opened.Warning)
 			}
 		}
 	}
-	args := []any{"idle", string(g.cfg.Loop.Idle), "tick", g.cfg.Loop.Tick, "gomaxprocs", runtime.GOMAXPROCS(0)}
+	args := []any{"idle", string(g.cfg.Loop.Idle), "tick", g.cfg.Loop.Tick.String(), "gomaxprocs", runtime.GOMAXPROCS(0)}
 	if g.cfg.Loop.CPU >= 0 {
 		args = append(args, "cpu", g.cfg.Loop.CPU)
 	}
@@ -292,9 +292,9 @@ func (g *live) start() error {
 		return err
 	}
 	g.serving = true
-	g.log.Info("subscribers", "address", g.subscribers.Addr())
+	g.log.Info("subscribers", "address", g.subscribers.Addr().String())
 	if addr := g.subscribers.TLSAddr(); addr != nil {
-		g.log.Info("subscribers with tls", "address", addr)
+		g.log.Info("subscribers with tls", "address", addr.String())
 	}
 	if g.admin != nil {
 		if err := g.admin.Start(); err != nil {

@@ -99,7 +99,7 @@ func (w *watcher) onFeed(f *admin.FeedReport, seen *watchedFeed) {
 		if seen.receiving = f.Receiving; f.Receiving {
 			log.Info("feed receives")
 		} else {
-			log.Warn("feed is silent: nothing comes on any line", "for", admin.SilenceMax)
+			log.Warn("feed is silent: nothing comes on any line", "for", admin.SilenceMax.String())
 		}
 	}
 	for i := range f.Lines {
@@ -156,7 +156,7 @@ func (w *watcher) onSubscribers(r *admin.SubscribersReport) {
 	for id, s := range w.open {
 		if _, ok := now[id]; !ok {
 			w.log.Info("session closed", "session", id, "key", s.Key, "dataset", s.Dataset, "address", s.Addr,
-				"open_for", time.Since(s.Opened).Round(time.Second), "records", s.Records, "bytes", s.Bytes, "skipped", s.Skipped)
+				"open_for", time.Since(s.Opened).Round(time.Second).String(), "records", s.Records, "bytes", s.Bytes, "skipped", s.Skipped)
 		}
 	}
 	w.open = now
