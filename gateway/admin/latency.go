@@ -8,9 +8,9 @@ import (
 	"tidegate/market"
 )
 
-// Range and precision of latencies: 100 ns to 10 s, two digits. A histogram takes 26 KiB.
+// Range and precision of latencies: 1 ns to 10 s, two digits. A histogram takes 28 KiB.
 const (
-	latencyMin    = 100
+	latencyMin    = 1
 	latencyMax    = int64(10 * market.Second)
 	latencyDigits = 2
 )

@@ -139,7 +139,7 @@ func (s *Server) index() any {
 	}
 	list = append(list, entry{"/metrics", "Metrics for Prometheus."})
 	if s.cfg.Pprof {
-		list = append(list, entry{"/debug/pprof/", "Profiles of the Go runtime."})
+		list = append(list, entry{"/debug/pprof", "Profiles of the Go runtime: /debug/pprof/heap, /debug/pprof/profile?seconds=10, ..."})
 	}
 	return map[string]any{"version": s.cfg.Version, "started": s.started, "pages": list}
 }
@@ -171,7 +171,7 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 	case path == "/metrics":
 		s.metrics(c)
 		return
-	case s.cfg.Pprof && strings.HasPrefix(path, "/debug/pprof/"):
+	case s.cfg.Pprof && (path == "/debug/pprof" || strings.HasPrefix(path, "/debug/pprof/")):
 		pprofhandler.PprofHandler(c)
 		return
 	}

@@ -1,0 +1,498 @@
+//go:build linux
+
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"tidegate/arbiter"
+	"tidegate/gateway"
+	"tidegate/gateway/egress"
+	"tidegate/gateway/lines"
+	"tidegate/gateway/stream"
+	"tidegate/internal/bus"
+	"tidegate/internal/netloop"
+	"tidegate/internal/venue"
+	"tidegate/market"
+	"tidegate/sinks/capture"
+)
+
+// A world is a gateway without subscribers, on loopback, that has received a whole feed but for a few
+// packets that both lines lost.
+type world struct {
+	monitor *Monitor
+	truth   venue.Truth
+	loop    *lines.Loop
+	end     func() // ends the loop
+	stats   egress.Stats
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{stats: egress.Stats{
+		Connections: 2, States: map[string]int{"streaming": 1, "ready": 1},
+		Sessions: []egress.SessionStats{{ID: 8, Key: "two", State: "ready"}, {
+			ID: 7, Key: "one", Dataset: "XSIM.ITCH", Addr: netip.MustParseAddrPort("192.0.2.1:5"), Client: "x <&>",
+			State: "streaming", Schemas: []string{"mbo"}, Subscriptions: 1, Opened: 1e18, Records: 3, Bytes: 4, Behind: 5, Held: 6,
+		}},
+		Counts: egress.Counts{Opened: 9}, Refusals: egress.Refusals{Auth: 10},
+	}}
+	ring, err := bus.New(bus.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := stream.New(stream.Config{Ring: ring})
+	if err != nil {
+		t.Fatal(err)
+	}
+	witness, latency := NewWitness(st), NewLatency()
+	cfg := gateway.DefaultConfig(gateway.ITCH)
+	cfg.Publisher, cfg.Arbiter.GapDeadline = market.Simulated, 200*market.Millisecond
+	p, err := gateway.New(cfg, witness)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.Attach(p)
+	recorder, err := capture.Create(capture.Config{Path: t.TempDir() + "/day.pcap"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := netip.MustParseAddrPort("127.0.0.1:0")
+	w.loop, err = lines.New(lines.Config{
+		Idle: netloop.Park, Publish: ring.Publish,
+		Feeds: []lines.Feed{{Name: "sim", Pipeline: p, Lines: []lines.Line{
+			{ID: arbiter.LineA, Socket: netloop.Config{Addr: local, ReceiveBuffer: 4 << 20}},
+			{ID: arbiter.LineB, Socket: netloop.Config{Addr: local, ReceiveBuffer: 4 << 20}},
+		}}},
+		Tap: func(dst, src netip.AddrPort, stamp market.Nanos, payload []byte) {
+			latency.Stamp(stamp)
+			recorder.Tap(dst, src, stamp, payload)
+		},
+		Wake: func() {
+			ring.Wake()
+			latency.Published(market.Nanos(time.Now().UnixNano()))
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.monitor = NewMonitor(Sources{
+		Loop: w.loop, Feeds: []Feed{{Name: "sim", Pipeline: p, Witness: witness}}, Ring: ring, Latency: latency,
+		Subscribers: func(context.Context) (egress.Stats, error) { return w.stats, nil },
+		Capture:     recorder, CapturePath: "day.pcap",
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, recorded := make(chan error, 1), make(chan error, 1)
+	go func() { ended <- w.loop.Run(ctx) }()
+	go func() { recorded <- recorder.Run(ctx) }()
+	w.end = func() {
+		if ctx.Err() == nil {
+			cancel()
+			if err := errors.Join(<-ended, <-recorded); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	t.Cleanup(func() { w.end(); w.loop.Close() })
+	w.send(t)
+	return w
+}
+
+func (w *world) send(t *testing.T) {
+	t.Helper()
+	cfg := venue.DefaultFeedConfig(3)
+	cfg.Market.PreOpen, cfg.Market.Trading, cfg.Market.Rate, cfg.Market.Halts = market.Second, market.Second, 500, nil
+	for i := range cfg.Lines {
+		cfg.Lines[i].Impairment = venue.Impairment{}
+	}
+	feed, err := venue.NewFeed(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out [2]net.Conn
+	for i, addr := range w.loop.Addrs() {
+		if out[i], err = net.Dial("udp4", addr.String()); err != nil {
+			t.Fatal(err)
+		}
+		defer out[i].Close()
+	}
+	n := [2]int{}
+	for d, ok := feed.Next(); ok; d, ok = feed.Next() {
+		if n[d.Line]++; n[d.Line] == 30 || n[d.Line] == 50 { // lost by both
+			continue
+		}
+		if _, err := out[d.Line].Write(d.Payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.truth = feed.Truth()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		r, err := w.monitor.Feeds(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := &r.Feeds[0]; f.Messages+f.Ledger.GapsAnnounced().Messages == w.truth.Messages {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("received %+v of %d messages", r.Feeds[0], w.truth.Messages)
+		}
+	}
+}
+
+// serve starts a server and returns what asks it.
+func serve(t *testing.T, cfg Config) (get func(method, path, token string, body io.Reader) (int, http.Header, string), url string) {
+	t.Helper()
+	cfg.Addr = "127.0.0.1:0"
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 20 * time.Second}
+	t.Cleanup(func() {
+		client.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	url = "http://" + s.Addr().String()
+	return func(method, path, token string, body io.Reader) (int, http.Header, string) {
+		t.Helper()
+		request, err := http.NewRequest(method, url+path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			request.Header.Set("Authorization", token)
+		}
+		r, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode, r.Header, string(b)
+	}, url
+}
+
+func decode[T any](t *testing.T, text string) (v T) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
+func TestPages(t *testing.T) {
+	w := newWorld(t)
+	get, _ := serve(t, Config{Monitor: w.monitor, Version: "v1"})
+	for _, c := range []struct {
+		method, path string
+		code         int
+		want         string
+	}{
+		{"GET", "/", 200, `"path":"/books"`},
+		{"HEAD", "/", 200, ""},
+		{"GET", "/health", 200, `"capture":"recording"`},
+		{"GET", "/books?symbol=ALFA&dataset=XSIM.ITCH", 200, `"symbol":"ALFA"`},
+		{"GET", "/books", 400, `{"error":"want ?symbol="}`},
+		{"GET", "/books?symbol=ALFA&depth=0", 400, `{"error":"depth \"0\": want 1 to 1000"}`},
+		{"GET", "/books?symbol=ALFA&depth=1001", 400, "want 1 to 1000"},
+		{"GET", "/books?symbol=NONE", 404, `{"error":"symbol \"NONE\" of dataset XSIM.ITCH: not known"}`},
+		{"GET", "/books?symbol=ALFA&dataset=XNAS.ITCH", 404, `{"error":"dataset \"XNAS.ITCH\": not known"}`},
+		{"GET", "/bbo", 400, "want ?symbol= with 1 to 100 symbols"},
+		{"GET", "/bbo?symbol=" + strings.Repeat("ALFA,", 100), 400, "want ?symbol= with 1 to 100 symbols"},
+		{"GET", "/bbo?symbol=ALFA,NONE", 404, "not known"},
+		{"GET", "/nothing", 404, `{"error":"no such page: / lists them"}`},
+		{"GET", "/debug/pprof/", 404, "no such page"},
+		{"POST", "/health", 405, `{"error":"want GET or HEAD"}`},
+		{"DELETE", "/nothing", 405, "want GET or HEAD"},
+	} {
+		code, header, body := get(c.method, c.path, "", nil)
+		if code != c.code || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s: %d %s; want %d and %s", c.method, c.path, code, body, c.code, c.want)
+		}
+		if header.Get("Content-Type") != "application/json" || header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s %s: header %v", c.method, c.path, header)
+		}
+	}
+	if code, _, body := get("POST", "/feeds", "", strings.NewReader(strings.Repeat("x", 100))); code != 413 || !strings.Contains(body, "error") {
+		t.Errorf("a body: %d %s", code, body)
+	}
+	if code, _, body := get("GET", "/?"+strings.Repeat("x", 10<<10), "", nil); code != 431 || !strings.Contains(body, "error") {
+		t.Errorf("a long header: %d %s", code, body)
+	}
+	w.end()
+	for path, want := range map[string]string{
+		"/health": "the loop has stopped", "/ready": "the loop has stopped", "/feeds": `{"error":"ask the ingest loop: the loop has stopped"}`,
+		"/bbo?symbol=ALFA": "the loop has stopped", "/latency": "the loop has stopped",
+	} {
+		time.Sleep(stateAge) // what was seen before is too old then
+		if code, _, body := get("GET", path, "", nil); code != 503 || !strings.Contains(body, want) {
+			t.Errorf("%s after the end: %d %s, want 503 and %s", path, code, body, want)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	if _, err := New(Config{Addr: "192.0.2.1:1", Monitor: &Monitor{}}); err == nil || !strings.Contains(err.Error(), "need a token") {
+		t.Errorf("no token on another address: %v", err)
+	}
+	if _, err := New(Config{Addr: ":1", Monitor: &Monitor{}}); err == nil {
+		t.Error("no token on all addresses was accepted")
+	}
+	w := newWorld(t)
+	const token = "0123456789abcdef"
+	get, _ := serve(t, Config{Monitor: w.monitor, Token: token, Pprof: true})
+	for _, c := range []struct {
+		path, token string
+		code        int
+	}{
+		{"/", "", 401},
+		{"/health", "Bearer 0123456789abcdeg", 401},
+		{"/metrics", "Basic " + token, 401},
+		{"/debug/pprof/", "", 401},
+		{"/nothing", "", 401},
+		{"/health", "Bearer " + token, 200},
+		{"/debug/pprof", "Bearer " + token, 200},
+		{"/debug/pprof/heap", "Bearer " + token, 200},
+		{"/", "Bearer " + token, 200},
+	} {
+		code, header, body := get("GET", c.path, c.token, nil)
+		if code != c.code || strings.Contains(body, token) {
+			t.Errorf("%s with %q: %d %s, want %d", c.path, c.token, code, body, c.code)
+		}
+		if code == 401 && header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("%s: header %v", c.path, header)
+		}
+	}
+}
+
+func TestFeeds(t *testing.T) {
+	w := newWorld(t)
+	get, _ := serve(t, Config{Monitor: w.monitor})
+	_, _, body := get("GET", "/feeds", "", nil)
+	r := decode[FeedsReport](t, body)
+	f := &r.Feeds[0]
+	if f.Name != "sim" || f.Dataset != "XSIM.ITCH" || f.Protocol != "itch" || !f.Receiving || !f.Balanced ||
+		f.Session != "TIDE000001" || f.Instruments != len(w.truth.Books) || f.Verdicts["applied"] == 0 {
+		t.Errorf("feed %+v", f)
+	}
+	if len(f.Gaps) != 2 || f.Gaps[0].Number != 1 || f.Gaps[1].Reason != "deadline" || f.Gaps[0].To-f.Gaps[0].From != f.Gaps[0].Messages ||
+		f.Gaps[0].Messages+f.Gaps[1].Messages != f.Ledger.GapsAnnounced().Messages || f.Suspect == 0 {
+		t.Errorf("gaps %+v of %+v", f.Gaps, f.Ledger)
+	}
+	if len(f.Epochs) != 1 || f.Epochs[0].Reason != "started" || f.Epochs[0].From != 1 {
+		t.Errorf("epochs %+v", f.Epochs)
+	}
+	if len(f.Lines) != 2 || strings.Contains(body, `"lines":null`) {
+		t.Fatalf("lines %+v", f.Lines)
+	}
+	for i := range f.Lines {
+		l := &f.Lines[i]
+		if l.Name != "AB"[i:i+1] || l.Silent || l.Packets == 0 || l.Packets != l.Ledger.Received.Packets || l.Last.IsZero() || l.ReceiveBufferAsked != 4<<20 {
+			t.Errorf("line %+v", l)
+		}
+	}
+	if r.Loop.Batches == 0 || r.Ring.Entries == 0 || r.Capture.Recorded+r.Capture.Waiting == 0 {
+		t.Errorf("loop %+v, ring %+v, capture %+v", r.Loop, r.Ring, r.Capture)
+	}
+	_, _, body = get("GET", "/subscribers", "", nil)
+	s := decode[SubscribersReport](t, body)
+	if s.Connections != 2 || len(s.Sessions) != 2 || s.Sessions[0].ID != 7 || s.Sessions[0].Client != "x <&>" ||
+		s.Sessions[0].Addr != "192.0.2.1:5" || s.Sessions[0].Behind != 5 || s.Counts["opened"] != 9 || s.Refusals["auth"] != 10 {
+		t.Errorf("subscribers %+v", s)
+	}
+}
+
+// A line that has nothing while the other one goes on is silent; a feed that has nothing is not
+// receiving, and no line is to blame.
+func TestSilence(t *testing.T) {
+	w := newWorld(t)
+	s, err := w.monitor.state(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := s.loop.LastStamp
+	for _, c := range []struct {
+		a, b                    market.Nanos // ago
+		silentA, silentB, hears bool
+	}{
+		{0, 0, false, false, true},
+		{0, 3 * market.Second, false, false, true},
+		{0, 3*market.Second + 1, false, true, true},
+		{4 * market.Second, 0, true, false, true},
+		{4 * market.Second, 5 * market.Second, false, false, false},
+	} {
+		s.loop.Lines[0].LastStamp, s.loop.Lines[1].LastStamp = now-c.a, now-c.b
+		r := w.monitor.feed(0, s)
+		if r.Receiving != c.hears || r.Lines[0].Silent != c.silentA || r.Lines[1].Silent != c.silentB {
+			t.Errorf("%+v: receiving %t, silent %t and %t", c, r.Receiving, r.Lines[0].Silent, r.Lines[1].Silent)
+		}
+	}
+	s.loop.Lines[1].LastStamp = market.UndefTime
+	if r := w.monitor.feed(0, s); r.Lines[1].Silent || !r.Lines[1].Last.IsZero() {
+		t.Errorf("a line that never had anything, in silence: %+v", r.Lines[1])
+	}
+}
+
+// Questions about books are limited, so that the loop has time for its work.
+func TestQueriesAreLimited(t *testing.T) {
+	w := newWorld(t)
+	get, _ := serve(t, Config{Monitor: w.monitor})
+	w.monitor.second, w.monitor.queries = time.Now().Unix()+1, queriesMax // whichever second it is
+	answered := 0
+	for range 3 * queriesMax {
+		code, _, body := get("GET", "/bbo?symbol=ALFA", "", nil)
+		if code == http.StatusTooManyRequests {
+			if answered > 2*queriesMax {
+				t.Errorf("%d queries were answered first", answered)
+			}
+			if !strings.Contains(body, "more than 100 queries in this second") {
+				t.Errorf("answer %s", body)
+			}
+			return
+		}
+		answered++
+	}
+	t.Skip("this machine is too slow for more than a hundred queries in a second")
+}
+
+func TestLatencyPage(t *testing.T) {
+	w := newWorld(t)
+	get, _ := serve(t, Config{Monitor: w.monitor})
+	_, _, body := get("GET", "/latency", "", nil)
+	first := decode[LatencyReport](t, body).WireToPublish
+	if first.Total.Count == 0 || first.Recent != first.Total || first.Total.P50 <= 0 || first.Total.P50 > first.Total.P999 {
+		t.Errorf("first %+v", first)
+	}
+	_, _, body = get("GET", "/latency", "", nil)
+	second := decode[LatencyReport](t, body).WireToPublish
+	if second.Total.Count < first.Total.Count || second.Recent.Count != second.Total.Count-first.Total.Count {
+		t.Errorf("second %+v", second)
+	}
+}
+
+// Every metric has a sentence, and is in the handbook; so is no other.
+func TestMetrics(t *testing.T) {
+	w := newWorld(t)
+	get, _ := serve(t, Config{Monitor: w.monitor})
+	_, header, body := get("GET", "/metrics", "", nil)
+	if !strings.HasPrefix(header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Errorf("content type %q", header.Get("Content-Type"))
+	}
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := func(name string, labels ...string) float64 {
+		t.Helper()
+		f := families[name]
+		if f == nil {
+			t.Errorf("no metric %s", name)
+			return -1
+		}
+	metrics:
+		for _, m := range f.GetMetric() {
+			for i := 0; i < len(labels); i += 2 {
+				found := false
+				for _, l := range m.GetLabel() {
+					found = found || l.GetName() == labels[i] && l.GetValue() == labels[i+1]
+				}
+				if !found {
+					continue metrics
+				}
+			}
+			switch {
+			case m.Counter != nil:
+				return m.Counter.GetValue()
+			case m.Histogram != nil:
+				return float64(m.Histogram.GetSampleCount())
+			}
+			return m.Gauge.GetValue()
+		}
+		t.Errorf("no metric %s with %q", name, labels)
+		return -1
+	}
+	r, err := w.monitor.Feeds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &r.Feeds[0]
+	for _, c := range []struct {
+		got  float64
+		want uint64
+	}{
+		{value("tidegate_up"), 1},
+		{value("tidegate_feed_messages_total", "feed", "sim"), f.Messages},
+		{value("tidegate_feed_gaps_deadline_ranges_total", "feed", "sim"), 2},
+		{value("tidegate_feed_gaps_open_ranges", "feed", "sim"), 0},
+		{value("tidegate_feed_verdicts_total", "feed", "sim", "verdict", "applied"), f.Verdicts["applied"]},
+		{value("tidegate_line_received_packets_total", "feed", "sim", "line", "A"), f.Lines[0].Packets},
+		{value("tidegate_line_held_messages", "feed", "sim", "line", "B"), 0},
+		{value("tidegate_line_receive_buffer_bytes", "line", "B"), uint64(f.Lines[1].ReceiveBuffer)},
+		{value("tidegate_ring_entries_total"), r.Ring.Entries},
+		{value("tidegate_subscriber_opened_total"), 9},
+		{value("tidegate_subscriber_refusals_total", "reason", "auth"), 10},
+		{value("tidegate_subscriber_behind_max"), 5},
+		{value("tidegate_subscriber_states", "state", "ready"), 1},
+	} {
+		if c.got != float64(c.want) {
+			t.Errorf("got %v, want %d", c.got, c.want)
+		}
+	}
+	if value("tidegate_wire_to_publish_seconds") == 0 || value("go_goroutines") == 0 || value("process_open_fds") == 0 {
+		t.Error("no latency, or nothing of the process")
+	}
+
+	handbook, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := make(map[string]bool)
+	for _, m := range regexp.MustCompile("(?m)^\\| `(tidegate_[a-z_0-9]+)`").FindAllSubmatch(handbook, -1) {
+		documented[string(m[1])] = true
+	}
+	for name, f := range families {
+		if !strings.HasPrefix(name, "tidegate_") {
+			continue
+		}
+		if f.GetHelp() == "" || !strings.HasSuffix(f.GetHelp(), ".") {
+			t.Errorf("%s: help %q is no sentence", name, f.GetHelp())
+		}
+		if row := fmt.Sprintf("| `%s` | %s |", name, f.GetHelp()); !bytes.Contains(handbook, []byte(row)) {
+			t.Errorf("docs/operations.md lacks the row\n%s", row)
+		}
+		delete(documented, name)
+	}
+	for name := range documented {
+		t.Errorf("docs/operations.md has %s, which is no metric", name)
+	}
+}
