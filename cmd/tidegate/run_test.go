@@ -360,6 +360,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("health: %d %+v", code, status)
 	}
 	wantBooks(t, url, truth)
+	wantSnapshot(t, addr, truth.Books[0])
 
 	code, stdout, stderr := tidegate(t, "stat", "--url", url)
 	if code != exitOK || stderr != "" {
@@ -442,6 +443,55 @@ func wantBooks(t *testing.T, url string, truth venue.Truth) {
 				}
 			}
 		}
+	}
+}
+
+// wantSnapshot subscribes with a snapshot and holds its orders against the venue's book.
+func wantSnapshot(t *testing.T, addr string, want venue.BookTruth) {
+	t.Helper()
+	c, err := dial(t, addr, keyOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Subscribe(dbn.SchemaMBO, dbn.STypeRawSymbol, []string{want.Symbol}, true, market.UndefTime); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	orders, size := 0, market.Size(0)
+	for {
+		r, err := c.Next()
+		if err != nil {
+			t.Fatalf("after %d orders: %v", orders, err)
+		}
+		if r.RType != dbn.RTypeMBO {
+			continue
+		}
+		var m dbn.MBO
+		if err := m.Parse(r); err != nil {
+			t.Fatal(err)
+		}
+		var e market.Event
+		m.Event(&e)
+		if e.Action == market.Add {
+			orders, size = orders+1, size+e.Size
+		}
+		if e.Flags&market.FlagSnapshot == 0 {
+			t.Fatalf("after %d orders: event %+v is not of the snapshot", orders, e)
+		}
+		if e.Flags&market.FlagLast != 0 {
+			break
+		}
+	}
+	for _, side := range [][]venue.Level{want.Bids, want.Asks} {
+		for _, l := range side {
+			orders, size = orders-l.Orders, size-l.Size
+		}
+	}
+	if orders != 0 || size != 0 {
+		t.Errorf("the snapshot of %s has %d orders and %d of size more than the venue", want.Symbol, orders, int64(size))
 	}
 }
 

@@ -272,3 +272,16 @@ func TestChanges(t *testing.T) {
 		}
 	}
 }
+
+// The system chooses ports that are 0, so they do not clash; nor do those of different addresses.
+func TestListenersThatDoNotClash(t *testing.T) {
+	for _, more := range []string{
+		"  listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\n",
+		"  listen: 127.0.0.1:8080\nadmin: {listen: '[::1]:8080'}\n",
+		"  listen: :8080\nadmin: {listen: ''}\n",
+	} {
+		if _, err := parse(small + more); err != nil {
+			t.Errorf("%v for\n%s", err, more)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"tidegate/gateway/admin"
+)
+
+// The watcher says what has changed since its last look, once.
+func TestWatcher(t *testing.T) {
+	var out bytes.Buffer
+	w := newWatcher(nil, slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	})))
+	line := func(name string, silent bool, drops uint64) admin.LineReport {
+		return admin.LineReport{Name: name, Silent: silent, KernelDrops: drops}
+	}
+	feed := admin.FeedReport{Name: "sim", Receiving: true, Lines: []admin.LineReport{line("A", false, 0), line("B", false, 0)}}
+	look := func(change func(f *admin.FeedReport), want ...string) {
+		t.Helper()
+		out.Reset()
+		change(&feed)
+		w.onFeeds(&admin.FeedsReport{Feeds: []admin.FeedReport{feed}, Capture: &admin.CaptureReport{Dropped: uint64(len(feed.Gaps))}})
+		got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if out.Len() == 0 {
+			got = nil
+		}
+		if len(got) != len(want) {
+			t.Fatalf("got %d lines, want %d:\n%s", len(got), len(want), out.String())
+		}
+		for i := range want {
+			if !strings.Contains(got[i], want[i]) {
+				t.Errorf("got %s\nwant %s", got[i], want[i])
+			}
+		}
+	}
+	same := func(*admin.FeedReport) {}
+	look(same, `level=INFO msg="feed receives" feed=sim`)
+	look(same)
+	look(func(f *admin.FeedReport) {
+		f.Epochs = []admin.EpochReport{{Number: 1, Session: "S1", Reason: "started", From: 1}}
+	},
+		`level=INFO msg="epoch begins" feed=sim epoch=1 reason=started session=S1 from=1`)
+	look(same)
+	look(func(f *admin.FeedReport) { f.Lines[1].Silent = true }, `level=WARN msg="line is silent: another one is not" feed=sim line=B`)
+	look(same)
+	look(func(f *admin.FeedReport) { f.Lines[1].Silent = false; f.Lines[0].KernelDrops = 7 },
+		`datagrams=7 in_all=7`, `level=INFO msg="line is back" feed=sim line=B`)
+	look(func(f *admin.FeedReport) { f.Lines[0].KernelDrops = 9 }, `line=A datagrams=2 in_all=9`)
+	look(func(f *admin.FeedReport) { f.Lines[1].Silent = true }, "line is silent")
+	// When the whole feed falls silent, no line is back.
+	look(func(f *admin.FeedReport) { f.Receiving, f.Lines[1].Silent = false, false }, `level=WARN msg="feed is silent: nothing comes on any line" feed=sim for=3s`)
+	look(func(f *admin.FeedReport) { f.Receiving = true }, "feed receives")
+	gap := func(f *admin.FeedReport) {
+		n := uint64(len(f.Gaps) + 1)
+		f.Gaps = append(f.Gaps, admin.GapReport{Number: n, From: n * 10, To: n*10 + 2, Messages: 2, Reason: "deadline", Line: "A"})
+		f.Ledger.GapsDeadline.Ranges, f.Ledger.GapsDeadline.Messages = n, 2*n
+	}
+	look(gap, `level=WARN msg="gap: messages are lost" feed=sim messages=2 from=10 to=12 reason=deadline line=A`,
+		`level=WARN msg="datagrams were not recorded" datagrams=1 in_all=1`)
+	look(same)
+	look(func(f *admin.FeedReport) {
+		for range gapLinesMax + 2 {
+			gap(f)
+		}
+	}, "from=20 ", "from=30 ", "from=40 ", "from=50 ", "from=60 ", `msg="gaps: messages are lost" feed=sim gaps=7 messages=14`, "datagrams=7 in_all=8")
+	look(same)
+
+	sessions := func(slow uint64, ids ...uint64) string {
+		out.Reset()
+		r := &admin.SubscribersReport{Counts: map[string]uint64{"slow": slow}}
+		for _, id := range ids {
+			r.Sessions = append(r.Sessions, admin.SessionReport{ID: id, Key: "one", Records: 10 * id})
+		}
+		w.onSubscribers(r)
+		return out.String()
+	}
+	if got := sessions(0, 1, 2); got != "" {
+		t.Errorf("two sessions open: %s", got)
+	}
+	if got := sessions(0, 2); !strings.Contains(got, `level=INFO msg="session closed" session=1 key=one`) || !strings.Contains(got, "records=10") {
+		t.Errorf("one closes: %s", got)
+	}
+	if got := sessions(3, 2); !strings.Contains(got, "level=WARN msg=\"subscribers became slow\" times=3") || strings.Contains(got, "closed") {
+		t.Errorf("one is slow: %s", got)
+	}
+	if got := sessions(3, 2); got != "" {
+		t.Errorf("nothing new: %s", got)
+	}
+}
