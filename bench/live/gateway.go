@@ -234,6 +234,11 @@ func (g *gatewayRole) finish() (any, error) {
 		}
 	}
 	s.Stalls, s.Slow = stats.Counts.Stalls, stats.Counts.Slow
+	for i := range stats.Sessions {
+		if stats.Sessions[i].Held > 0 {
+			s.Held++
+		}
+	}
 	s.Lapped = stats.Counts.Lapped + stats.Counts.LoopLapped
 	if err := g.checkPipeline(); err != nil {
 		s.Faults = err.Error()

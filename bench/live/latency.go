@@ -92,12 +92,6 @@ func RunLatency(ctx context.Context, o LatencyOptions) (*Result, error) {
 	return r, nil
 }
 
-func (o *LatencyOptions) progress(format string, args ...any) {
-	if o.Progress != nil {
-		o.Progress(fmt.Sprintf(format, args...))
-	}
-}
-
 // atRate measures one rate.
 func (o *LatencyOptions) atRate(ctx context.Context, r *Result, rate float64) error {
 	byServer := map[string][]*passage{}

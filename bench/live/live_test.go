@@ -58,3 +58,19 @@ func TestLatency(t *testing.T) {
 		}
 	}
 }
+
+func smallFanout() FanoutOptions {
+	return FanoutOptions{Common: common(), Subscribers: []int{3}, Duration: 400 * time.Millisecond, StallSubscribers: 5, StallRate: 20_000}
+}
+
+func TestFanout(t *testing.T) {
+	r, err := RunFanout(t.Context(), smallFanout())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	t.Log(text.String())
+}

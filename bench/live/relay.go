@@ -55,6 +55,7 @@ type served struct {
 	CPU         int64 // nanoseconds of the ingest thread
 	Use         usage // of the process
 	Stalls      uint64
+	Held        int // sessions whose connection held bytes back at the end
 	Slow        uint64
 	Lapped      uint64
 	Faults      string // what went wrong

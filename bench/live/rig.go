@@ -55,6 +55,12 @@ type Common struct {
 	fault fault // for tests
 }
 
+func (c *Common) progress(format string, args ...any) {
+	if c.Progress != nil {
+		c.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
 func (c *Common) validate() error {
 	if c.Rounds < 1 || c.Rounds > 1000 {
 		return fmt.Errorf("rounds %d: want 1 to 1000", c.Rounds)
@@ -154,7 +160,7 @@ func (r *rig) awaitPage(want int) error {
 	}
 }
 
-// serverOf starts a server that takes datagrams and opens it.
+// server starts a server and asks where it is.
 func (r *rig) server(role string, args any) (*child, opened, error) {
 	c, err := r.start(role, r.common.Threads.GOMAXPROCS, args)
 	if err != nil {
