@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -44,6 +45,7 @@ type live struct {
 	subscribers *egress.Server
 	certificate atomic.Pointer[tls.Certificate]
 	recorder    *capture.Recorder // nil: nothing is recorded
+	recording   string            // the name of its file
 	admin       *admin.Server     // nil: not wanted
 
 	// What start has started, for stop to end.
@@ -166,15 +168,15 @@ func (g *live) downstream(watched []admin.Feed) (err error) {
 		Loop: g.loop, Feeds: watched, Ring: g.ring, Subscribers: g.subscribers.Stats, Latency: g.latency,
 	}
 	if c := g.cfg.Capture; c.File != "" {
-		sources.CapturePath = config.CapturePath(c.File, time.Now())
+		g.recording = config.CapturePath(c.File, time.Now())
 		if g.recorder, err = capture.Create(capture.Config{
-			Path: sources.CapturePath, QueueBytes: c.QueueBytes,
+			Path: g.recording, QueueBytes: c.QueueBytes,
 			Alarm: func(err error) { g.log.Error("recording has stopped", "error", err) },
 		}); err != nil {
 			return err
 		}
-		sources.Capture = g.recorder
-		g.log.Info("recording", "file", sources.CapturePath)
+		sources.Capture, sources.CapturePath = g.recorder, g.recording
+		g.log.Info("recording", "file", g.recording)
 	}
 	g.monitor = admin.NewMonitor(sources)
 	if a := g.cfg.Admin; a.Listen != "" {
@@ -340,6 +342,9 @@ func (g *live) stop(reason string) error {
 			g.log.Warn("subscribers were cut off", "error", err)
 		}
 	}
+	if g.recorder != nil && g.endRecorder == nil {
+		errs = append(errs, g.discardRecording())
+	}
 	if g.endRecorder != nil {
 		g.endRecorder()
 		errs = append(errs, <-g.recorded)
@@ -352,6 +357,13 @@ func (g *live) stop(reason string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// discardRecording removes a recording that never began, so that its name is free for the next start.
+func (g *live) discardRecording() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return errors.Join(g.recorder.Run(ctx), os.Remove(g.recording))
 }
 
 // reload takes keys, limits and the certificate from the configuration again. What else has changed is

@@ -620,6 +620,9 @@ func TestRunRefuses(t *testing.T) {
 			}
 			text := strings.Replace(string(b), fmt.Sprintf(":%d", s.a), ":LINE", 1)
 			text = strings.Replace(text, c.old, c.new, 1)
+			if !strings.Contains(text, "capture:") {
+				text += "capture: {file: day.pcap}\n"
+			}
 			if err := os.WriteFile(s.config, []byte(strings.Replace(text, ":LINE", fmt.Sprintf(":%d", s.a), 1)), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -630,6 +633,9 @@ func TestRunRefuses(t *testing.T) {
 			code, rest := startGateway(t, binary, s.config, env...).exit()
 			if code != c.code || !strings.Contains(rest, c.want) {
 				t.Errorf("exit %d, want %d; want %q in\n%s", code, c.code, c.want, rest)
+			}
+			if left, _ := filepath.Glob(filepath.Join(s.dir, "*.pcap")); len(left) != 0 {
+				t.Errorf("%v is left", left)
 			}
 		})
 	}
