@@ -37,20 +37,20 @@ type usageError struct{ error }
 
 // cli is the whole command line.
 type cli struct {
+	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
 	Run       runCmd       `cmd:"" help:"Run the gateway: live feeds in, subscribers served."`
 	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
-	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
 	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
 	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
 	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
-	Bench     benchCmd     `cmd:"" help:"Measure decoding and book building on a generated day."`
+	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`
 	Demo      demoCmd      `cmd:"" help:"Make an A/B capture pair with losses, replay it, and check the books against the venue's."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 const description = `A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out.
 
-Exit codes: 0 done; 1 could not be done; 2 the command line makes no sense; 3 done, but the input had faults (with --strict); 130 interrupted.`
+Exit codes: 0 done; 1 could not be done; 2 the command line or the configuration makes no sense; 3 done, but the input had faults (with --strict); 130 interrupted.`
 
 // helpWidth is the most columns that help takes, on however wide a terminal.
 const helpWidth = 100
