@@ -49,7 +49,6 @@ func startEngine(s *Server) (*engine, error) {
 			gnet.WithLockOSThread(s.cfg.LockOSThread),
 			gnet.WithLoadBalancing(gnet.LeastConnections), // Register demands another than the default
 			gnet.WithTCPNoDelay(gnet.TCPNoDelay),
-			gnet.WithTCPKeepAlive(keepAlive),
 			gnet.WithSocketSendBuffer(s.cfg.SendBufferBytes),
 			gnet.WithReuseAddr(true),
 			gnet.WithLogger(engineLog{s.cfg.Log}),
@@ -116,6 +115,8 @@ func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	if secure != nil {
 		who.addr = secure.addr
 	} else {
+		// Not by the engine's own option: with it the engine forgets why it cannot listen.
+		_ = c.SetKeepAlivePeriod(keepAlive) // without it sessions still end by what they do not read
 		who.addr = addrPort(c.RemoteAddr())
 		if err := e.server.admission.connect(who.addr.Addr(), now); err != nil {
 			return nil, gnet.Close

@@ -58,6 +58,7 @@ type follower struct {
 	outlets []*outlet
 	byFeed  [256]*outlet // the same by number of the feed
 	live    bus.Cursor   // behind what the loop has read
+	last    bus.Cursor   // where the loop stops
 	latest  market.Nanos // receive time of what it has read last
 	solo    []*session   // those that are not at live
 	// following is how many sessions stream from the ring. While there is none the loop does not
@@ -122,6 +123,9 @@ func (l *loop) pass(now market.Nanos) {
 	next := idle
 	for _, f := range l.followers {
 		next = max(next, f.pass(now))
+	}
+	if l.stopping != "" {
+		l.sayGoodbye(now)
 	}
 	next = max(next, l.serveClosing(now))
 	if next != idle {
@@ -280,8 +284,9 @@ func (l *loop) reload(now market.Nanos) {
 	l.pass(now)
 }
 
-// drain gives every session what was published so far, says the reason and closes. done is called
-// when the last one is closed.
+// drain gives every session what was published so far, says the reason and closes. Sessions that
+// take longer than Config.CloseTimeout are closed as they are. done is called when the last one is
+// closed.
 func (l *loop) drain(reason string, done func(), now market.Nanos) {
 	l.stopping = reason
 	if len(l.sessions) == 0 {
@@ -289,11 +294,19 @@ func (l *loop) drain(reason string, done func(), now market.Nanos) {
 		return
 	}
 	l.stopped = done
-	l.pass(now)
-	for _, s := range append([]*session(nil), l.sessions...) {
-		s.sayGoodbye(now)
+	for _, f := range l.followers {
+		f.last = f.ring.Newest()
 	}
 	l.pass(now)
+}
+
+// sayGoodbye ends the sessions that have what they are due.
+func (l *loop) sayGoodbye(now market.Nanos) {
+	for i := len(l.sessions) - 1; i >= 0; i-- {
+		if i < len(l.sessions) {
+			l.sessions[i].sayGoodbye(now)
+		}
+	}
 }
 
 // stats copies what others may know.

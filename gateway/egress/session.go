@@ -89,7 +89,6 @@ type session struct {
 	packer     *packer // nil if the session is not compressed
 
 	slow    slowness
-	goodbye bool // to be closed when it has everything
 	records uint64
 	bytes   uint64
 	stalls  uint64
@@ -387,7 +386,7 @@ func (s *session) finish(now market.Nanos) {
 	}
 }
 
-// sayGoodbye ends the session because the gateway stops.
+// sayGoodbye ends the session because the gateway stops, unless it is due something.
 func (s *session) sayGoodbye(now market.Nanos) {
 	reason := "gateway is stopping: " + s.loop.stopping
 	switch s.state {
@@ -396,8 +395,16 @@ func (s *session) sayGoodbye(now market.Nanos) {
 	case ready:
 		s.end(nil, now) // no record is possible before the metadata
 	case streaming:
-		s.goodbye, s.deadline = true, now+nanos(s.loop.cfg.CloseTimeout)
+		f := s.outlet.follower
+		if s.deadline == 0 {
+			s.deadline = now + nanos(s.loop.cfg.CloseTimeout)
+		}
+		at := s.cursor
 		if s.live {
+			at = f.live
+		}
+		// A session that only waits for a snapshot does not get it any more.
+		if (s.live || len(s.snapshots.targets) > 0) && at.Index() >= f.last.Index() {
 			s.end(s.appendSystem(s.out, dbn.SystemUnset, now, reason, now), now)
 		}
 	}

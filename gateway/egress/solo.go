@@ -15,7 +15,9 @@ func (s *session) goSolo(at bus.Cursor) {
 	c := s.cohort
 	c.live = without(c.live, s.place, func(s *session, i int) { s.place = i })
 	s.live = false
-	s.told = max(s.told, s.outlet.settled)
+	if !s.slow.skipping {
+		s.told = max(s.told, s.outlet.settled)
+	}
 	s.enterSolo(at)
 }
 
@@ -117,11 +119,6 @@ func (s *session) serve(now market.Nanos) pace {
 		return soon
 	}
 	if !caughtUp || len(s.out) > 0 {
-		return soon
-	}
-	if s.goodbye {
-		s.goodbye = false
-		s.end(s.appendSystem(nil, dbn.SystemUnset, now, "gateway is stopping: "+l.stopping, now), now)
 		return soon
 	}
 	if len(s.snapshots.targets) > 0 {
