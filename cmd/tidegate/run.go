@@ -73,7 +73,7 @@ func newLog(con *console, c config.Log) *slog.Logger {
 }
 
 // serve runs the gateway until ctx ends or its ingest loop fails.
-func (c *runCmd) serve(ctx context.Context, g *live, log *slog.Logger) error {
+func (c *runCmd) serve(ctx context.Context, g *liveGateway, log *slog.Logger) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)

@@ -33,8 +33,8 @@ import (
 	"tidegate/sinks/capture"
 )
 
-// A live gateway: everything that runs, and how it is joined.
-type live struct {
+// A liveGateway is everything that runs, and how it is joined.
+type liveGateway struct {
 	cfg         *config.Config
 	log         *slog.Logger
 	ring        *bus.Ring
@@ -57,8 +57,8 @@ type live struct {
 }
 
 // openGateway opens the sockets of the lines and makes everything else, without starting anything.
-func openGateway(cfg *config.Config, log *slog.Logger) (*live, error) {
-	g := &live{cfg: cfg, log: log, latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
+func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
+	g := &liveGateway{cfg: cfg, log: log, latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
 	var err error
 	if g.ring, err = bus.New(cfg.Ring); err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*live, error) {
 }
 
 // feeds makes the pipeline and the stream of each feed.
-func (g *live) feeds() (feeds []lines.Feed, watched []admin.Feed, err error) {
+func (g *liveGateway) feeds() (feeds []lines.Feed, watched []admin.Feed, err error) {
 	midnight := newYorkMidnight(time.Now())
 	for i, f := range g.cfg.Feeds {
 		s, err := stream.New(stream.Config{Feed: uint8(i), Ring: g.ring})
@@ -136,7 +136,7 @@ func newYorkMidnight(t time.Time) market.Nanos {
 }
 
 // downstream makes what is behind the ring, and the interface for those who run the gateway.
-func (g *live) downstream(watched []admin.Feed) (err error) {
+func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	s := &g.cfg.Subscribers
 	egressConfig := egress.Config{
 		Addr: s.Listen, TLSAddr: s.TLS.Listen, Keys: keysOf(s), Limits: egress.Limits(s.Limits),
@@ -204,7 +204,7 @@ func keysOf(s *config.Subscribers) []egress.Key {
 }
 
 // onDatagram is the loop's tap.
-func (g *live) onDatagram(dst, src netip.AddrPort, stamp market.Nanos, payload []byte) {
+func (g *liveGateway) onDatagram(dst, src netip.AddrPort, stamp market.Nanos, payload []byte) {
 	g.latency.Stamp(stamp)
 	if g.recorder != nil {
 		g.recorder.Tap(dst, src, stamp, payload)
@@ -212,7 +212,7 @@ func (g *live) onDatagram(dst, src netip.AddrPort, stamp market.Nanos, payload [
 }
 
 // onTick is what streams do beside the datagrams.
-func (g *live) onTick(now market.Nanos) {
+func (g *liveGateway) onTick(now market.Nanos) {
 	for _, s := range g.streams {
 		s.OnTick(now)
 		s.Serve(now)
@@ -220,7 +220,7 @@ func (g *live) onTick(now market.Nanos) {
 }
 
 // onPublished ends a poll that led to something.
-func (g *live) onPublished() {
+func (g *liveGateway) onPublished() {
 	g.ring.Wake()
 	if g.latency.Waiting() {
 		g.latency.Published(market.Nanos(time.Now().UnixNano())) // the clock of the kernel's stamps
@@ -228,7 +228,7 @@ func (g *live) onPublished() {
 }
 
 // describe logs what was opened.
-func (g *live) describe() {
+func (g *liveGateway) describe() {
 	stats := g.loop.Stats()
 	n := 0
 	for _, f := range g.cfg.Feeds {
@@ -289,7 +289,7 @@ func pin(cpu int) error {
 
 // start starts everything: those who read first, so that they miss nothing. After an error, stop ends
 // what was started.
-func (g *live) start() error {
+func (g *liveGateway) start() error {
 	if err := g.subscribers.Start(); err != nil {
 		return err
 	}
@@ -322,12 +322,12 @@ func (g *live) start() error {
 }
 
 // alive reports whether the ingest loop answers.
-func (g *live) alive(ctx context.Context) bool {
+func (g *liveGateway) alive(ctx context.Context) bool {
 	return g.loop.Call(ctx, func() {}) == nil
 }
 
 // stop ends everything in the order of the data: lines, ring, subscribers, recording.
-func (g *live) stop(reason string) error {
+func (g *liveGateway) stop(reason string) error {
 	var errs []error
 	if g.endLoop != nil {
 		g.endLoop()
@@ -360,7 +360,7 @@ func (g *live) stop(reason string) error {
 }
 
 // discardRecording removes a recording that never began, so that its name is free for the next start.
-func (g *live) discardRecording() error {
+func (g *liveGateway) discardRecording() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return errors.Join(g.recorder.Run(ctx), os.Remove(g.recording))
@@ -368,7 +368,7 @@ func (g *live) discardRecording() error {
 
 // reload takes keys, limits and the certificate from the configuration again. What else has changed is
 // named. A configuration that is not right changes nothing.
-func (g *live) reload(path string) {
+func (g *liveGateway) reload(path string) {
 	next, err := config.Load(path)
 	if err != nil {
 		g.log.Error("reload: the configuration is not right, nothing was changed", "error", err)
