@@ -68,6 +68,7 @@ func TestMain(m *testing.M) {
 	if dir, _ := smallPair(); dir != "" {
 		os.RemoveAll(dir)
 	}
+	os.RemoveAll(builtDir) // nothing for ""
 	os.Exit(code)
 }
 

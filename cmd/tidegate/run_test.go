@@ -37,19 +37,6 @@ const (
 	patience = 30 * time.Second
 )
 
-// buildTidegate builds the real binary, once per test that needs it.
-func buildTidegate(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("builds the binary")
-	}
-	binary := filepath.Join(t.TempDir(), "tidegate")
-	if b, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
-	}
-	return binary
-}
-
 // freePort returns the number of a UDP port that nobody has.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
