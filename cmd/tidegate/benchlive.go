@@ -24,7 +24,7 @@ type benchLiveCmds struct {
 type liveOptions struct {
 	Rounds       int           `placeholder:"N" help:"How often each server is measured, in turn."`
 	Duration     time.Duration `placeholder:"TIME" help:"Length of each measurement."`
-	Idle         string        `default:"backoff" enum:"backoff,park,spin" help:"What gateway and relay do while no datagram comes: ${enum}. Spin needs --procs 3 or more."`
+	Idle         string        `default:"park" enum:"park,backoff,spin" help:"What gateway and relay do while no datagram comes: ${enum}. Backoff looks again for 50 µs before it parks; spin needs --procs 3 or more."`
 	EgressLoops  int           `default:"1" placeholder:"N" help:"Event loops of the gateway's subscribers."`
 	EgressLocked bool          `help:"Give each of them a thread of its own."`
 	Procs        int           `placeholder:"N" help:"GOMAXPROCS of the servers."`
@@ -73,7 +73,7 @@ func (o *liveOptions) show(con *console, r *benchlive.Result) error {
 type benchLatencyCmd struct {
 	Rate        []float64     `default:"50000" placeholder:"N" help:"Messages per second; several, separated by commas, are measured one after the other."`
 	WarmUp      time.Duration `default:"1s" placeholder:"TIME" help:"Length of what is sent before and does not count."`
-	Batch       int           `default:"1" placeholder:"N" help:"Messages in a datagram."`
+	Batch       int           `default:"3" placeholder:"N" help:"Messages in a datagram."`
 	Subscribers int           `default:"1" placeholder:"N" help:"Subscribers that get every message."`
 	Ingest      int           `default:"1000000" placeholder:"N" help:"Messages that the ingest loops are flooded with; 0 leaves that out."`
 	liveOptions

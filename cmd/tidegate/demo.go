@@ -14,13 +14,18 @@ import (
 )
 
 type demoCmd struct {
+	Live     demoLiveCmd     `cmd:"" default:"withargs" help:"Run a venue and a gateway, subscribe, cut the lines, and check the subscriber's books against the venue's."`
+	Recorded demoRecordedCmd `cmd:"" help:"Make an A/B capture pair with losses, replay it, and check the books against the venue's."`
+}
+
+type demoRecordedCmd struct {
 	Dir  string `default:"out/demo" help:"Directory for what the demonstration makes."`
 	Seed uint64 `default:"1" help:"Another seed makes another market and other losses."`
 }
 
 // Run makes a market, loses packets of it on both lines, replays what is left, and holds the result
 // against what the venue knows and against the same market without a loss.
-func (c *demoCmd) Run(ctx context.Context, con *console) error {
+func (c *demoRecordedCmd) Run(ctx context.Context, con *console) error {
 	say := func(format string, args ...any) { fmt.Fprintf(con.Out, format+"\n", args...) }
 
 	say("1. A simulated venue trades for three minutes; two lines carry its feed, both imperfect.")

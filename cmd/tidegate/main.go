@@ -44,7 +44,7 @@ type cli struct {
 	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
 	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
 	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`
-	Demo      demoCmd      `cmd:"" help:"Make an A/B capture pair with losses, replay it, and check the books against the venue's."`
+	Demo      demoCmd      `cmd:"" help:"See it work, with nothing to configure: live, or with recorded feeds."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

@@ -85,7 +85,8 @@ func TestHelp(t *testing.T) {
 	t.Setenv("COLUMNS", "250") // however wide the terminal is
 	for command, want := range map[string][]string{
 		"": {
-			"replay <file>", "generate capture", "generate itch", "bench decode", "bench book", "demo", "version",
+			"replay <file>", "generate capture", "generate itch", "bench decode", "bench book", "demo live", "demo recorded", "run", "venue",
+			"subscribe", "stat", "version",
 			"Exit codes:", "130",
 		},
 		"replay": {
@@ -98,7 +99,9 @@ func TestHelp(t *testing.T) {
 		"generate itch":    {"--messages", "--symbols", "--live", "--profile", "--seed", "--quiet"},
 		"bench book":       {"--file", "--runs", "--keep", "--json", "--messages"},
 		"bench decode":     {"--file", "--runs", "--keep", "--json", "--messages"},
-		"demo":             {"--dir", "--seed", "out/demo"},
+		"demo live":        {"--dir", "--seed", "out/demo", "--for", "--stay"},
+		"demo recorded":    {"--dir", "--seed", "out/demo"},
+		"subscribe":        {"--dataset", "--key", "TIDEGATE_KEY", "--snapshot", "--out", "--view"},
 	} {
 		stdout := mustRun(t, append(strings.Fields(command), "--help")...)
 		wantContains(t, command+" --help", stdout, want...)
@@ -208,7 +211,7 @@ func TestDemo(t *testing.T) {
 		t.Skip("three simulated minutes")
 	}
 	dir := t.TempDir()
-	stdout := mustRun(t, "demo", "--dir", dir)
+	stdout := mustRun(t, "demo", "recorded", "--dir", dir)
 	wantContains(t, "demo", stdout, "BALANCED", "books       equal the venue's own: 8 instruments",
 		"stream      equals that of the same market without a loss")
 	for _, name := range []string{"a.pcap", "b.pcap", truthName, "market.mbo.dbn.zst"} {

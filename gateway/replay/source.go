@@ -303,5 +303,20 @@ func (s *dbnSource) deliver() error {
 		s.channel.Pipeline.OnEvent(&s.event)
 		return nil
 	}
+	if s.record.RType == dbn.RTypeSymbolMapping { // of a live session, whose metadata has none
+		return s.learn()
+	}
 	return s.channel.sink.onRecord(s.record)
+}
+
+// learn takes in the symbol mapping that is the current record.
+func (s *dbnSource) learn() error {
+	var m dbn.SymbolMapping
+	if err := m.Parse(s.record); err != nil {
+		return err
+	}
+	s.channel.Pipeline.Define(market.Instrument{
+		ID: m.InstrumentID, Publisher: s.channel.Pipeline.Config().Publisher.ID, Symbol: m.SymbolOut,
+	})
+	return nil
 }
