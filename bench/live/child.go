@@ -28,7 +28,7 @@ type response struct {
 // A role is what a child is. do is called by one goroutine.
 type role interface {
 	do(what string, args json.RawMessage) (reply any, err error)
-	close()
+	close() error
 }
 
 // roles by name.
@@ -66,13 +66,20 @@ func Child(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return nil // it was told
 	}
-	defer me.close()
+	if err := errors.Join(obey(me, r, w), me.close()); err != nil {
+		return fmt.Errorf("bench child: %s: %w", b.Role, err)
+	}
+	return nil
+}
+
+// obey answers requests until there are no more.
+func obey(me role, r *json.Decoder, w *json.Encoder) error {
 	for {
 		var q request
 		if err := r.Decode(&q); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("bench child: %s: read a request: %w", b.Role, err)
+			return fmt.Errorf("read a request: %w", err)
 		}
 		reply, err := me.do(q.Do, q.Args)
 		if err := answer(w, reply, err); err != nil {
@@ -98,10 +105,10 @@ func answer(w *json.Encoder, reply any, err error) error {
 	if err != nil {
 		a.Error = err.Error()
 	} else if a.Reply, err = json.Marshal(reply); err != nil {
-		return fmt.Errorf("bench child: encode an answer: %w", err)
+		return fmt.Errorf("encode an answer: %w", err)
 	}
 	if err := w.Encode(&a); err != nil {
-		return fmt.Errorf("bench child: answer: %w", err)
+		return fmt.Errorf("answer: %w", err)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type FanoutOptions struct {
 // DefaultFanout are the options that published figures are about.
 func DefaultFanout() FanoutOptions {
 	return FanoutOptions{
-		Common: Common{Rounds: 3, Threads: Threads{Loops: 1}}, Subscribers: []int{1, 10, 100, 1000},
+		Common: Common{Rounds: 3, Threads: parked}, Subscribers: []int{1, 10, 100, 1000},
 		Duration: 2 * time.Second, StallSubscribers: 100, StallRate: 8000,
 	}
 }

@@ -262,12 +262,13 @@ func (g *gatewayRole) checkPipeline() error {
 	return nil
 }
 
-func (g *gatewayRole) close() {
-	canceled, cancel := context.WithCancel(context.Background())
-	cancel()
+func (g *gatewayRole) close() error {
 	g.end()
 	// Sessions are cut off: the subscribers have counted.
-	if err := g.server.Stop(canceled, "the measurement has ended"); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Println(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := g.server.Stop(ctx, "the measurement has ended"); !errors.Is(err, context.Canceled) {
+		return err
 	}
+	return nil
 }

@@ -24,8 +24,8 @@ type LatencyOptions struct {
 // DefaultLatency are the options that published figures are about.
 func DefaultLatency() LatencyOptions {
 	return LatencyOptions{
-		Common: Common{Rounds: 5, Threads: Threads{Loops: 1}},
-		Rates:  []float64{50_000}, Duration: 3 * time.Second, WarmUp: time.Second, Batch: 1, Subscribers: 1,
+		Common: Common{Rounds: 5, Threads: parked},
+		Rates:  []float64{50_000}, Duration: 3 * time.Second, WarmUp: time.Second, Batch: 3, Subscribers: 1,
 		IngestMessages: 1_000_000,
 	}
 }

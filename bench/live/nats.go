@@ -97,8 +97,8 @@ func (n *natsRole) flood(q sending) (any, error) {
 	return sent{Messages: i}, nil
 }
 
-func (n *natsRole) close() {
+func (n *natsRole) close() error {
 	n.conn.Close()
 	n.server.Shutdown()
-	n.page.close()
+	return nil
 }

@@ -216,6 +216,4 @@ func (r *relay) do(what string, _ json.RawMessage) (any, error) {
 	}
 }
 
-func (r *relay) close() {
-	_ = r.listen.Close() // the process ends
-}
+func (r *relay) close() error { return r.listen.Close() }

@@ -218,7 +218,7 @@ func (r *Result) Save(dir string) error {
 		if err != nil {
 			break
 		}
-		name := r.Bench + "-" + strings.NewReplacer(" ", "-", ",", "", ":", "").Replace(s.Name) + ".hgrm"
+		name := r.Bench + "-" + strings.NewReplacer(" ", "-", ",", "", "/", "-per-").Replace(s.Name) + ".hgrm"
 		err = writeFile(filepath.Join(dir, name), s.writeHGRM)
 	}
 	if err == nil && len(r.Series) > 0 {

@@ -3,6 +3,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,10 @@ type Threads struct {
 	SenderSpin   bool         `json:"sender_spin"`   // between messages, instead of sleeping
 	ReaderSpin   bool         `json:"reader_spin"`   // subscribers, instead of waiting in epoll
 }
+
+// parked are the threads of measurements that are not told otherwise: on two cores, a loop that spins
+// takes the time from the thread that it waits for.
+var parked = Threads{Idle: netloop.Park, Loops: 1}
 
 func (t *Threads) validate() error {
 	procs := t.GOMAXPROCS
@@ -52,7 +57,8 @@ type Common struct {
 	// Progress is told what is being measured; nil for nobody.
 	Progress func(what string) `json:"-"`
 
-	fault fault // for tests
+	fault    fault         // for tests
+	patience time.Duration // for progress of a receiver; 0: as long as everybody else
 }
 
 func (c *Common) progress(format string, args ...any) {
@@ -142,6 +148,7 @@ func within(ctx context.Context, c *Common, f func(*rig) error) error {
 // awaitPage waits until the receiver has so many messages.
 func (r *rig) awaitPage(want int) error {
 	last, since := int64(-1), time.Now()
+	limit := cmp.Or(r.common.patience, patience)
 	for {
 		now := r.page.reached.Load()
 		if now >= int64(want) {
@@ -150,8 +157,8 @@ func (r *rig) awaitPage(want int) error {
 		if now != last {
 			last, since = now, time.Now()
 		}
-		if time.Since(since) > patience {
-			return fmt.Errorf("the receiver has %d of %d messages: nothing more came for %v", now, want, patience)
+		if time.Since(since) > limit {
+			return fmt.Errorf("the receiver has %d of %d messages: nothing more came for %v", now, want, limit)
 		}
 		if r.ctx.Err() != nil {
 			return context.Cause(r.ctx)

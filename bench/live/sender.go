@@ -5,6 +5,7 @@ package live
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime"
 	"time"
@@ -54,12 +55,7 @@ func newSender(c clock, args json.RawMessage) (role, error) {
 	return s, err
 }
 
-func (s *sender) close() {
-	s.line.Close()
-	if s.page != nil {
-		s.page.close()
-	}
-}
+func (s *sender) close() error { return s.line.Close() }
 
 // A sending is one request to send.
 type sending struct {
@@ -73,8 +69,7 @@ type sending struct {
 type sent struct {
 	Messages int
 	// Late says how long after its planned time a datagram was given to the kernel.
-	Late   encoded
-	Behind int64 // of the last datagram
+	Late encoded
 }
 
 func (s *sender) do(what string, args json.RawMessage) (any, error) {
@@ -135,18 +130,10 @@ func (s *sender) pack(place, i, last int) int {
 	return n
 }
 
-// send sends the first n datagrams.
-func (s *sender) send(n, first int) error {
-	packets := s.packets[:n]
-	if lost := s.cfg.Fault.Message - first; s.cfg.Fault.Kind == "lost" && lost >= 0 && lost < n*s.cfg.Load.Batch {
-		k := lost / s.cfg.Load.Batch
-		if _, err := s.line.Send(packets[:k]...); err != nil {
-			return err
-		}
-		packets = packets[k+1:]
-	}
-	_, err := s.line.Send(packets...)
-	return err
+// loses says whether n messages from i on are to be lost.
+func (s *sender) loses(i, n int) bool {
+	f := &s.cfg.Fault
+	return f.Kind == "lost" && i <= f.Message && f.Message < i+n
 }
 
 // pace sends every message at its planned time, or as soon afterwards as it can: what is due goes out
@@ -163,17 +150,19 @@ func (s *sender) pace(q sending) (any, error) {
 			}
 			continue
 		}
-		first, n := i, 0
+		n := 0
 		for n < len(s.packets) && i < q.Messages {
 			if due = s.cfg.Load.planned(i); due > now {
 				break
 			}
-			i += s.pack(n, i, q.Messages)
+			k := s.pack(n, i, q.Messages)
 			late.record(now - due)
-			a.Behind = now - due
-			n++
+			if !s.loses(i, k) {
+				n++
+			}
+			i += k
 		}
-		if err := s.send(n, first); err != nil {
+		if _, err := s.line.Send(s.packets[:n]...); err != nil {
 			return nil, err
 		}
 		a.Messages = i
@@ -192,11 +181,15 @@ func (s *sender) flood(q sending) (any, error) {
 			sleepUntil(s.clock.now() + int64(floodRest))
 			continue
 		}
-		first, n := i, 0
-		for ; n < len(s.packets); n++ {
-			i += s.pack(n, i, 1<<62)
+		n := 0
+		for n < len(s.packets) {
+			k := s.pack(n, i, math.MaxInt)
+			if !s.loses(i, k) {
+				n++
+			}
+			i += k
 		}
-		if err := s.send(n, first); err != nil {
+		if _, err := s.line.Send(s.packets[:n]...); err != nil {
 			return nil, err
 		}
 	}
@@ -218,6 +211,9 @@ func (s *sender) burst(q sending) (any, error) {
 	for i := 0; i < q.Messages; {
 		n := s.pack(0, i, q.Messages)
 		i += n
+		if s.loses(i-n, n) {
+			continue
+		}
 		p := s.packets[0]
 		if k := len(runs) - 1; k >= 0 && runs[k].size == len(p) && len(runs[k].bytes)/len(p) < burstMax {
 			runs[k].bytes = append(runs[k].bytes, p...)

@@ -336,12 +336,10 @@ func (s *subscribers) halt() error {
 	return nil
 }
 
-func (s *subscribers) close() {
-	_ = s.halt() // finish has told
-	for _, c := range s.conns {
-		_ = unix.Close(c.fd)
+func (s *subscribers) close() error {
+	s.stop.Store(true)
+	if s.started {
+		<-s.ended // its problem was told by wait and finish
 	}
-	for _, fd := range s.stalled {
-		_ = unix.Close(fd)
-	}
+	return nil // the connections end with the process
 }
