@@ -253,7 +253,8 @@ func (d *liveDemo) look(ctx context.Context) (*admin.FeedReport, demoLatency, er
 		return nil, demoLatency{}, err
 	}
 	return &feeds.Feeds[0], demoLatency{
-		time.Duration(latency.WireToPublish.Total.P50), time.Duration(latency.WireToPublish.Total.P99),
+		time.Duration(latency.WireToPublish.Total.P50).Round(time.Microsecond),
+		time.Duration(latency.WireToPublish.Total.P99).Round(time.Microsecond),
 	}, nil
 }
 
