@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -39,13 +38,18 @@ type arrivals struct {
 // recentMax is how many addresses are remembered before those of past seconds are forgotten.
 const recentMax = 4096
 
-var (
-	errStopping     = errors.New("gateway is stopping")
-	errConnections  = errors.New("gateway has reached its connection limit")
-	errTooFast      = errors.New("too many connections of this address in a second")
-	errAuth         = errors.New("authentication failed")
-	errDeactivated  = errors.New(textDeactivated)
-	errSessionLimit = errors.New(textLimit)
+// A refusal is why somebody may not come in, in the words that the client is told.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+const (
+	errStopping     refusal = "gateway is stopping"
+	errConnections  refusal = "gateway has reached its connection limit"
+	errTooFast      refusal = "too many connections of this address in a second"
+	errAuth         refusal = "authentication failed"
+	errDeactivated  refusal = textDeactivated
+	errSessionLimit refusal = textLimit
 )
 
 func newAdmission(cfg *Config, firstID uint64) *admission {

@@ -39,6 +39,10 @@
 // mapping precedes the first record of its instrument. With snapshot=1 records of schema mbo begin
 // with the snapshot of the book: until it has passed, those of the instrument are left out.
 //
+// Records about the whole market have instrument id 0: they go to subscriptions of all symbols, and
+// there is no mapping for them. A client that closes its own direction has closed the connection: what
+// is on its way to it is lost.
+//
 // There is no history yet: a subscription with a start is answered by error 8.
 //
 // # Slow readers

@@ -54,7 +54,10 @@ func startEngine(s *Server) (*engine, error) {
 			gnet.WithLogger(engineLog{s.cfg.Log}),
 		)
 		e.ended <- err
-		e.booted <- errors.Join(err, errors.New("engine did not start"))
+		if err == nil {
+			err = errors.New("engine ended")
+		}
+		e.booted <- err // read only if it did not start
 	}()
 	if err := <-e.booted; err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
@@ -89,7 +92,10 @@ func listenAddr(g gnet.Engine) (net.Addr, error) {
 
 // stop ends the engine and its loops. Connections that are left are closed as they are.
 func (e *engine) stop(ctx context.Context) error {
-	loops := e.server.allLoops()
+	e.server.mu.Lock()
+	e.server.stopped = true
+	loops := e.server.loops
+	e.server.mu.Unlock()
 	for _, l := range loops {
 		l.stop()
 	}
@@ -211,6 +217,9 @@ func (s *Server) loopOf(events gnet.EventLoop) (*engineLoop, error) {
 		if l.events == events {
 			return l, nil
 		}
+	}
+	if s.stopped {
+		return nil, errStopping
 	}
 	l := &engineLoop{events: events, log: s.cfg.Log}
 	var err error

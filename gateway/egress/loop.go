@@ -44,7 +44,6 @@ type loop struct {
 	closing   []*session         // those whose last bytes are on their way
 
 	scratch  []byte // what is about to be written to one session
-	packed   []byte // the same compressed
 	counts   Counts
 	stopping string // the reason; empty if the loop goes on
 	stopped  func() // called when there is no session left

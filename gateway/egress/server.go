@@ -17,11 +17,12 @@ type Server struct {
 	cfg       Config
 	admission *admission
 
-	mu     sync.Mutex // of loops
-	loops  []*engineLoop
-	counts Counts // of what happens outside of loops
+	mu      sync.Mutex // of what follows
+	loops   []*engineLoop
+	stopped bool   // there will be no more loops
+	counts  Counts // of what happens outside of loops
 
-	engine *engine
+	engine *engine  // nil before Start
 	tls    *tlsPort // nil without
 }
 

@@ -147,9 +147,12 @@ func (p *tlsPort) handOver(c *tlsConn) error {
 		return fmt.Errorf("local socket pair: %w", err)
 	}
 	ours, err := localConn(fds[0])
-	theirs, err2 := localConn(fds[1])
-	if err = errors.Join(err, err2); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, syscall.Close(fds[1]))
+	}
+	theirs, err := localConn(fds[1])
+	if err != nil {
+		return errors.Join(err, ours.Close())
 	}
 	c.local = ours
 	ctx := gnet.NewContext(gnet.NewNetConnContext(context.Background(), theirs), c)

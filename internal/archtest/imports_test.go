@@ -62,6 +62,10 @@ var layers = []layer{
 		why: "the ingest loop joins sockets and pipelines: who publishes, records or wakes comes in as a function",
 	},
 	{
+		packages: "gateway/egress", only: []string{"market", "codec/dbn", "codec/lsg", "gateway/stream", "internal/bus", "internal/clock"},
+		why: "egress serves what is in the ring: it knows neither lines nor pipelines, and asks a feed for snapshots through its stream",
+	},
+	{
 		packages: "gateway/config", only: []string{"market", "arbiter", "codec/lsg", "codec/moldudp64", "gateway", "internal/bus"},
 		why: "a configuration is values: who is built from them reads it, it knows none of them",
 	},
@@ -181,6 +185,8 @@ var owners = []owner{
 	{"github.com/gopacket/gopacket/...", "codec/pcap", "capture files are codec/pcap's"},
 	{"github.com/klauspost/compress/...", "internal/openfile", "compressed files are internal/openfile's, with its limits and its errors"},
 	{"github.com/klauspost/compress/zstd", "internal/lsgclient/...", "compressed sessions are unpacked by the client"},
+	{"github.com/klauspost/compress/zstd", "gateway/egress", "sessions are compressed where they are served"},
+	{"github.com/panjf2000/gnet/v2/...", "gateway/egress", "subscribers' sockets are egress's"},
 	{"github.com/alecthomas/kong/...", "cmd/tidegate", "flags are read by the command alone"},
 	{"github.com/schollz/progressbar/v3/...", "cmd/tidegate", "what a person sees is the command's"},
 	{"golang.org/x/term/...", "cmd/tidegate", "what a person sees is the command's"},
