@@ -31,7 +31,6 @@ type gatewayConfig struct {
 	Stages          int    // messages whose book and ring times are kept; 0 for none
 	StageFile       string // where they go
 	Page            string // "" unless the sender waits for the gateway
-	Until           int    // messages after which the time is told; needs Page
 }
 
 // gatewayRole is the gateway of the run command with one feed of one line, without administration and
@@ -52,7 +51,8 @@ type gatewayRole struct {
 	book, published []int64 // times by message
 	next            int     // message whose ring time comes next
 	reached         int     // messages that led to events
-	first, last     int64
+	told            int     // of those, the sender knows
+	first, last     int64   // times of the first and the last batch with messages
 	cpu             int64
 }
 
@@ -102,7 +102,7 @@ func (g *gatewayRole) open() (err error) {
 		Feeds: []lines.Feed{{Name: "bench", Pipeline: g.pipe, Lines: []lines.Line{
 			{ID: arbiter.LineA, Socket: netloop.Config{Addr: loopback}},
 		}}},
-		Idle: g.cfg.Idle, OnTick: g.onTick, Publish: g.publish(), Wake: g.ring.Wake,
+		Idle: g.cfg.Idle, OnTick: g.onTick, Publish: g.publish(), Wake: g.wake,
 	}); err != nil {
 		return err
 	}
@@ -158,9 +158,9 @@ func (s *stages) OnEvents(events []market.Event, books gateway.Books) {
 	s.Stream.OnEvents(events, books)
 }
 
-// publish publishes the ring, and notes when.
+// publish publishes the ring, and notes when where stages are measured.
 func (g *gatewayRole) publish() func() {
-	if g.cfg.Stages == 0 && g.page == nil {
+	if g.cfg.Stages == 0 {
 		return g.ring.Publish
 	}
 	return func() {
@@ -168,27 +168,24 @@ func (g *gatewayRole) publish() func() {
 		if g.next == g.reached {
 			return
 		}
-		if g.page != nil {
-			g.notePage()
-		}
-		if g.cfg.Stages > 0 {
-			now := g.clock.now()
-			for i := g.next; i < min(g.reached, len(g.published)); i++ {
-				g.published[i] = now
-			}
+		now := g.clock.now()
+		for i := g.next; i < min(g.reached, len(g.published)); i++ {
+			g.published[i] = now
 		}
 		g.next = g.reached
 	}
 }
 
-// notePage tells the sender how far the loop has come. It reads the clock for the first and the last
-// message only: the bare loop that the gateway is compared with reads it once per batch.
-func (g *gatewayRole) notePage() {
-	if g.next == 0 {
-		g.first = g.clock.now()
+// wake ends a poll: it tells the sender how far the loop has come, once per batch as the bare loop
+// does.
+func (g *gatewayRole) wake() {
+	g.ring.Wake()
+	if g.page == nil || g.told == g.reached {
+		return
 	}
-	if g.reached >= g.cfg.Until {
-		g.last = g.clock.now()
+	g.told, g.last = g.reached, g.clock.now()
+	if g.first == 0 {
+		g.first = g.last
 	}
 	g.page.reached.Store(int64(g.reached))
 }

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	ingestBatch  = 2         // messages in a datagram: an add and a delete, so that all are equally long
+	ingestBatch  = 1         // messages in a datagram
 	ingestWindow = 16 * 1024 // messages between sender and receiver: less than the kernel holds
 )
 
@@ -49,7 +49,7 @@ func (o *LatencyOptions) ingest(ctx context.Context, r *Result) error {
 func (o *LatencyOptions) flood(g *rig, server string) (packets, nanos float64, err error) {
 	var config any = relayConfig{Idle: o.Threads.Idle, Page: g.path("page")}
 	if server == "gateway" {
-		config = gatewayConfig{Idle: o.Threads.Idle, Loops: 1, Page: g.path("page"), Until: o.IngestMessages}
+		config = gatewayConfig{Idle: o.Threads.Idle, Loops: 1, Page: g.path("page")}
 	}
 	serve, at, err := g.server(server, config)
 	if err != nil {

@@ -16,7 +16,7 @@ type LatencyOptions struct {
 	WarmUp      time.Duration `json:"warm_up_ns"`
 	Batch       int           `json:"messages_per_datagram"`
 	Subscribers int           `json:"subscribers"`
-	// IngestMessages is how many messages the ingest loop is flooded with, two in a datagram; 0: that
+	// IngestMessages is how many messages the ingest loop is flooded with, one in a datagram; 0: that
 	// is not measured.
 	IngestMessages int `json:"ingest_messages"`
 }

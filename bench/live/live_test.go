@@ -206,7 +206,7 @@ func TestWrongResultsFail(t *testing.T) {
 				_, _, err := o.flood(g, server)
 				return err
 			})
-			if err == nil || !strings.Contains(err.Error(), "want 10064 datagrams without loss") {
+			if err == nil || !strings.Contains(err.Error(), "want 20064 datagrams without loss") {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -13,16 +13,18 @@ import (
 )
 
 const (
-	symbols   = 64 // instruments, announced before message 0
-	liveDepth = 4096
+	symbols   = 64   // instruments, announced before message 0
+	liveDepth = 4096 // orders that live at a time, and up to inARow more
+	inARow    = 32   // adds, and then deletes
 	dataset   = "XNAS.ITCH"
 )
 
 var moldSession = moldudp64.Session{'B', 'E', 'N', 'C', 'H', '0', '0', '0', '0', '1'}
 
-// A load is the sequence of messages of a run: adds until liveDepth orders live, then an add and the
-// deletion of the oldest order in turn. Message i, and when it is planned for, follow from i alone, so
-// whoever receives it can check all of it.
+// A load is the sequence of messages of a run: adds until liveDepth orders live, then inARow adds and
+// the deletions of as many of the oldest orders in turn. Message i, and when it is planned for, follow
+// from i alone, so whoever receives it can check all of it. Messages of one kind are equally long, and
+// come in rows so that a sender may give the kernel many datagrams at once.
 type load struct {
 	Rate  float64 // messages per second; 0: as fast as they go, all planned for 0
 	Batch int     // messages per datagram
@@ -37,11 +39,11 @@ type order struct {
 	bid    bool
 }
 
-// orderOf returns the order that message i adds.
-func orderOf(i int) order {
-	h := (uint64(i) + 1) * 0x9e3779b97f4a7c15
+// orderOf returns the order that is the nth to be added.
+func orderOf(n int) order {
+	h := (uint64(n) + 1) * 0x9e3779b97f4a7c15
 	o := order{
-		ref: uint64(i) + 1, locate: uint16(1 + h>>58), shares: uint32(1 + h>>40&0x3ff), bid: h&(1<<39) != 0,
+		ref: uint64(n) + 1, locate: uint16(1 + h>>58), shares: uint32(1 + h>>40&0x3ff), bid: h&(1<<39) != 0,
 		price: itch50.Price4(1_000_000 + 100*(1+uint32(h>>32&0x1f))),
 	}
 	if o.bid {
@@ -52,14 +54,14 @@ func orderOf(i int) order {
 
 // message returns what message i is: an order that comes or goes.
 func message(i int) (o order, add bool) {
-	if i < liveDepth || (i-liveDepth)%2 == 0 {
+	if i < liveDepth {
 		return orderOf(i), true
 	}
-	oldest := (i - liveDepth) / 2 // in order of adds
-	if oldest >= liveDepth {
-		oldest = liveDepth + 2*(oldest-liveDepth)
+	turn, place := (i-liveDepth)/(2*inARow), (i-liveDepth)%(2*inARow)
+	if place < inARow {
+		return orderOf(liveDepth + turn*inARow + place), true
 	}
-	return orderOf(oldest), false
+	return orderOf(turn*inARow + place - inARow), false
 }
 
 // planned returns when message i is to be sent, in nanoseconds after the start.

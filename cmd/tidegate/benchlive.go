@@ -75,7 +75,7 @@ type benchLatencyCmd struct {
 	WarmUp      time.Duration `default:"1s" placeholder:"TIME" help:"Length of what is sent before and does not count."`
 	Batch       int           `default:"3" placeholder:"N" help:"Messages in a datagram."`
 	Subscribers int           `default:"1" placeholder:"N" help:"Subscribers that get every message."`
-	Ingest      int           `default:"1000000" placeholder:"N" help:"Messages that the ingest loops are flooded with; 0 leaves that out."`
+	Ingest      int           `default:"1000000" placeholder:"N" help:"Messages that the ingest loops are flooded with, one in a datagram; 0 leaves that out."`
 	liveOptions
 }
 
