@@ -80,6 +80,9 @@ func (d *liveDemo) say(format string, args ...any) { fmt.Fprintf(d.con.Out, form
 
 // start runs the gateway and the venue.
 func (d *liveDemo) start(ctx context.Context, seed uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(d.dir, 0o777); err != nil {
 		return err
 	}

@@ -281,6 +281,7 @@ func TestInterrupted(t *testing.T) {
 		"generate itch DIR/x.itch":    0,
 		"bench book --keep DIR/day":   0,
 		"demo --dir DIR":              0,
+		"demo recorded --dir DIR":     0,
 	} {
 		dir := t.TempDir()
 		args := strings.Fields(strings.NewReplacer("FILE", a, "DIR", dir).Replace(line))
