@@ -121,7 +121,7 @@ func (g *gatewayRole) serve() error {
 		Loops: g.cfg.Loops, LockOSThread: g.cfg.LockOSThread, SendBufferBytes: g.cfg.SendBufferBytes,
 		Feeds: []egress.Feed{{
 			Dataset: dataset, Number: 0, Ring: g.ring, Directory: g.stream.Directory(), Schemas: []dbn.Schema{dbn.SchemaMBO},
-			Do: func(f func(*stream.Stream)) {
+			Do: func(f func(egress.Upstream)) {
 				_ = g.loop.Do(func() { f(g.stream) }) // refused when the loop has ended: nothing is derived any more
 			},
 		}},

@@ -17,6 +17,8 @@ import (
 const (
 	plotWidth  = 9 * vg.Inch
 	plotHeight = 5 * vg.Inch
+	plotTicks  = 8   // points from one half of what is left to the next
+	plotFloor  = 100 // nanoseconds: less is drawn as that, so that what matters has room
 )
 
 // WriteSVG draws the series: latency over the percentile, both logarithmic, so that each further nine
@@ -28,7 +30,6 @@ func (r *Result) WriteSVG(w io.Writer) error {
 	p.Y.Label.Text = "latency, µs"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	p.X.Tick.Marker, p.Y.Tick.Marker = nines{}, decades{}
-	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	for i := range r.Series {
 		s := &r.Series[i]
@@ -41,6 +42,7 @@ func (r *Result) WriteSVG(w io.Writer) error {
 			return fmt.Errorf("plot: series %q: %w", s.Name, err)
 		}
 		line.Color, line.Width = plotutil.Color(i), vg.Points(1.5)
+		line.Dashes = plotutil.Dashes(i / len(plotutil.DefaultColors)) // colors come again
 		p.Add(line)
 		p.Legend.Add(s.Name, line)
 	}
@@ -61,9 +63,9 @@ func (s *Series) points() (plotter.XYs, error) {
 		return nil, err
 	}
 	var xys plotter.XYs
-	for _, b := range h.CumulativeDistribution() {
+	for _, b := range h.CumulativeDistributionWithTicks(plotTicks) {
 		one := 1 / (1 - min(b.Quantile/100, 1-1/float64(max(s.Count, 2))))
-		xys = append(xys, plotter.XY{X: one, Y: max(float64(b.ValueAt), 1) / 1e3})
+		xys = append(xys, plotter.XY{X: one, Y: max(float64(b.ValueAt), plotFloor) / 1e3})
 	}
 	if len(xys) == 0 {
 		return nil, fmt.Errorf("no latencies")
