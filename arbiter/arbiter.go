@@ -181,6 +181,14 @@ func (a *Arbiter) OnTick(now market.Nanos) {
 	a.settle()
 }
 
+// Deadline returns when OnTick will give up the next missing range, UndefTime if nothing is missing.
+func (a *Arbiter) Deadline() market.Nanos {
+	if len(a.gaps.open) == 0 {
+		return market.UndefTime
+	}
+	return a.gaps.open[0].seen + a.cfg.GapDeadline
+}
+
 // Flush ends the input: it announces every open gap, publishes everything held, and drops packets that
 // nothing confirmed. More packets may follow.
 func (a *Arbiter) Flush() {

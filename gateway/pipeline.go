@@ -22,6 +22,9 @@ type Sink interface {
 	OnEvents(events []market.Event, books Books)
 	// OnFacts takes what a message said beside the book. f is valid only during the call.
 	OnFacts(f *market.Facts)
+	// OnTime says that time has passed: whatever is published from now on is published at or after now.
+	// Times do not go back. It is called for every tick, and before what a deadline publishes.
+	OnTime(now market.Nanos)
 	// OnGap takes a range of messages that is lost: no event of it was or will be published.
 	OnGap(g arbiter.Gap)
 	// OnEpoch takes the beginning of an epoch. Clear events for every book follow.
@@ -179,11 +182,22 @@ func (p *Pipeline) OnBlock(seq uint64, block []byte) {
 	p.itchBlock(block, run{seq: seq, tsRecv: market.UndefTime})
 }
 
-// OnTick does what is due because time passed.
+// OnTick does what is due because time passed: deadlines in their order, each at its own time, so
+// that it makes no difference whether many ticks come or one late one.
 func (p *Pipeline) OnTick(now market.Nanos) {
 	if p.arb != nil {
+		for due := p.arb.Deadline(); due != market.UndefTime && due <= now; {
+			p.sink.OnTime(due)
+			p.arb.OnTick(due)
+			next := p.arb.Deadline()
+			if next == due {
+				break // other ranges of the same time are given up with it
+			}
+			due = next
+		}
 		p.arb.OnTick(now)
 	}
+	p.sink.OnTime(now)
 }
 
 // Flush publishes or gives up what is still held. It is for the end of the input.

@@ -33,6 +33,7 @@ func (r *recorder) OnFacts(f *market.Facts) {
 	r.facts.Statuses = append(r.facts.Statuses, f.Statuses...)
 }
 func (r *recorder) OnGap(g arbiter.Gap)     { r.gaps = append(r.gaps, g) }
+func (r *recorder) OnTime(market.Nanos)     {}
 func (r *recorder) OnEpoch(e arbiter.Epoch) { r.epochs = append(r.epochs, e) }
 
 // discard is a sink that counts.
@@ -41,6 +42,7 @@ type discard struct{ events, facts int }
 func (d *discard) OnEvents(events []market.Event, _ gateway.Books) { d.events += len(events) }
 func (d *discard) OnFacts(*market.Facts)                           { d.facts++ }
 func (d *discard) OnGap(arbiter.Gap)                               {}
+func (d *discard) OnTime(market.Nanos)                             {}
 func (d *discard) OnEpoch(arbiter.Epoch)                           {}
 
 var session = moldudp64.Session{'T', 'E', 'S', 'T', ' ', ' ', ' ', ' ', ' ', ' '}
@@ -361,4 +363,31 @@ func FuzzPipeline(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// ticker notes in which order time passes and events are published.
+type ticker struct {
+	discard
+	said []string
+}
+
+func (s *ticker) OnTime(now market.Nanos) { s.said = append(s.said, fmt.Sprint("time ", now)) }
+
+func (s *ticker) OnEvents(events []market.Event, _ gateway.Books) {
+	s.said = append(s.said, fmt.Sprint("seq ", events[0].Seq))
+}
+
+// One late tick says and publishes what many would have: a deadline has its own time.
+func TestDeadlinesHaveTheirOwnTime(t *testing.T) {
+	var s ticker
+	p := newPipeline(t, gateway.ITCH, &s)
+	const ms = market.Millisecond
+	p.OnDatagram(arbiter.LineA, 1*ms, mold(1, add(1, 'B', 100, 50000)))
+	p.OnDatagram(arbiter.LineA, 2*ms, mold(3, add(3, 'B', 100, 50100)))
+	p.OnDatagram(arbiter.LineA, 9*ms, mold(5, add(5, 'B', 100, 50200)))
+	p.OnTick(900 * ms)
+	want := []string{"seq 1", "time 52000000", "seq 3", "time 59000000", "seq 5", "time 900000000"}
+	if !slices.Equal(s.said, want) {
+		t.Errorf("got  %q\nwant %q", s.said, want)
+	}
 }

@@ -33,6 +33,7 @@ type nothing struct{ events, gaps int }
 func (s *nothing) OnEvents(e []market.Event, _ gateway.Books) { s.events += len(e) }
 func (s *nothing) OnFacts(*market.Facts)                      {}
 func (s *nothing) OnGap(arbiter.Gap)                          { s.gaps++ }
+func (s *nothing) OnTime(market.Nanos)                        {}
 func (s *nothing) OnEpoch(arbiter.Epoch)                      {}
 
 func pipeline(t testing.TB, sink gateway.Sink) *gateway.Pipeline {

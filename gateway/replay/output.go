@@ -137,6 +137,13 @@ func (s *sink) OnGap(g arbiter.Gap) {
 	}
 }
 
+// OnTime closes intervals.
+func (s *sink) OnTime(now market.Nanos) {
+	if s.out != nil {
+		s.out.buf = s.deriver.OnTime(s.out.buf, now)
+	}
+}
+
 // OnEpoch keeps the epoch for the summary.
 func (s *sink) OnEpoch(e arbiter.Epoch) {
 	if len(s.epochs) < gapsKept {

@@ -158,7 +158,7 @@ func intervalOf(schema dbn.Schema) market.Nanos {
 
 // OnEvents derives and appends. See gateway.Sink.
 func (s *Stream) OnEvents(events []market.Event, books gateway.Books) {
-	s.OnTick(events[0].TsRecv)
+	s.OnTime(events[0].TsRecv)
 	for i := range events {
 		if id := events[i].Instrument; int(id) >= len(s.met) || !s.met[id] {
 			s.meet(id, events[i].TsRecv)
@@ -207,8 +207,11 @@ func (s *Stream) append(feed uint8, a *active, records []byte, at market.Nanos) 
 	}
 }
 
-// OnTick closes the intervals that end at or before now, and says so.
-func (s *Stream) OnTick(now market.Nanos) {
+// OnTick is OnTime, for loops that tick streams themselves.
+func (s *Stream) OnTick(now market.Nanos) { s.OnTime(now) }
+
+// OnTime closes the intervals that end at or before now, and says so.
+func (s *Stream) OnTime(now market.Nanos) {
 	for _, a := range s.active {
 		if a.length == 0 || now < a.end {
 			continue
