@@ -156,7 +156,7 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
 			Dataset: f.Publisher.Dataset, Number: uint8(i), Ring: g.ring, Directory: st.Directory(),
 			Schemas: schemasOfOneFeed(),
-			Do: func(do func(*stream.Stream)) {
+			Do: func(do func(egress.Upstream)) {
 				_ = g.loop.Do(func() { do(st) }) // refused when the loop has ended: nothing is derived any more
 			},
 		})

@@ -12,6 +12,7 @@ import (
 	"tidegate/codec/lsg"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
+	"tidegate/market"
 )
 
 // A Feed is a dataset that can be subscribed to.
@@ -23,9 +24,23 @@ type Feed struct {
 	Directory *stream.Directory
 	// Schemas are those that the feed can publish.
 	Schemas []dbn.Schema
-	// Do has the feed's ingest loop call a function with the feed's stream, soon and in the order of
+	// Do has the feed's ingest loop call a function with the feed's upstream, soon and in the order of
 	// the calls. It may be called by any goroutine and must not wait.
-	Do func(func(*stream.Stream))
+	Do func(func(Upstream))
+}
+
+// An Upstream is what writes a feed into its ring, as egress asks it for what subscribers want. A
+// *stream.Stream is one, and so is a *stream.Consolidated. It belongs to the feed's ingest loop.
+type Upstream interface {
+	// Want has a schema derived from now on, unless it is already. Each Want is taken back by one
+	// Unwant, except one that was refused.
+	Want(dbn.Schema) error
+	Unwant(dbn.Schema)
+	// Request asks for the mbo snapshots of instruments. They come through the ring, for a target
+	// that no other request has, and end with stream.SnapshotDone. The list is given away.
+	Request(target uint32, ids []market.InstrumentID)
+	// Cancel takes a Request back, whether it was answered or not.
+	Cancel(target uint32)
 }
 
 // A Key is what a client proves to have.
@@ -178,7 +193,7 @@ func (c *Config) validateFeeds() error {
 		case datasets[f.Dataset]:
 			return fmt.Errorf("feed %s: given twice", f.Dataset)
 		case f.Ring == nil || f.Directory == nil || f.Do == nil:
-			return fmt.Errorf("feed %s: want a ring, a directory and a way to its stream", f.Dataset)
+			return fmt.Errorf("feed %s: want a ring, a directory and a way to its upstream", f.Dataset)
 		case places[at]:
 			return fmt.Errorf("feed %s: number %d: taken on its ring", f.Dataset, f.Number)
 		case len(f.Schemas) == 0:

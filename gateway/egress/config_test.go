@@ -28,7 +28,7 @@ func TestConfigExplains(t *testing.T) {
 		"egress: feed XSIM.ITCH: given twice":                                      func(c *Config) { c.Feeds = append(c.Feeds, c.Feeds[0]) },
 		"egress: feed XSIM.ITCH: no schemas":                                       func(c *Config) { c.Feeds[0].Schemas = nil },
 		"egress: feed XSIM.ITCH: schema mixed: cannot be subscribed to":            func(c *Config) { c.Feeds[0].Schemas = []dbn.Schema{dbn.SchemaMixed} },
-		"egress: feed XSIM.ITCH: want a ring, a directory and a way to its stream": func(c *Config) { c.Feeds[0].Do = nil },
+		"egress: feed XSIM.ITCH: want a ring, a directory and a way to its upstream": func(c *Config) { c.Feeds[0].Do = nil },
 		`egress: feed "": want a dataset of 1 to 15 bytes`:                         func(c *Config) { c.Feeds[0].Dataset = "" },
 		"egress: feed OTHER: number 3: taken on its ring": func(c *Config) {
 			c.Feeds = append(c.Feeds, c.Feeds[0])

@@ -118,7 +118,7 @@ func (w *world) config() Config {
 		Keys: []Key{{Name: "test", Key: testKey(lsgtest.Key)}},
 		Feeds: []Feed{{
 			Dataset: dataset, Number: 3, Ring: w.ring, Directory: w.stream.Directory(), Schemas: schemas(),
-			Do: func(f func(*stream.Stream)) { f(w.stream) },
+			Do: func(f func(Upstream)) { f(w.stream) },
 		}},
 	}
 }
@@ -276,6 +276,11 @@ func (c *wire) line() string {
 
 // auth authenticates, with more pairs on the line.
 func (c *wire) auth(more string) *wire {
+	return c.authTo(dataset, more)
+}
+
+// authTo authenticates for a dataset, with more pairs on the line.
+func (c *wire) authTo(dataset, more string) *wire {
 	c.line()
 	challenge := strings.TrimPrefix(c.line(), "cram=")
 	c.say("auth=" + lsgtest.Answer(challenge, lsgtest.Key) + "|dataset=" + dataset + more)

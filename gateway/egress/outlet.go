@@ -282,19 +282,19 @@ func (o *outlet) want(schemas schemaSet, n int) {
 		o.wanted[i] += n
 		switch {
 		case before == 0:
-			o.feed.Do(func(s *stream.Stream) {
-				if err := s.Want(schema); err != nil {
+			o.feed.Do(func(u Upstream) {
+				if err := u.Want(schema); err != nil {
 					o.refused |= setOf(schema)
 					o.loop.cfg.Log.Error("a feed cannot derive a schema that it was said to have", "dataset", o.feed.Dataset, "error", err)
 				}
 			})
 		case o.wanted[i] == 0:
-			o.feed.Do(func(s *stream.Stream) {
+			o.feed.Do(func(u Upstream) {
 				if o.refused.has(schema) {
 					o.refused &^= setOf(schema)
 					return
 				}
-				s.Unwant(schema)
+				u.Unwant(schema)
 			})
 		}
 	}

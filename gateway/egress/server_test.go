@@ -19,7 +19,6 @@ import (
 
 	"tidegate/codec/dbn"
 	"tidegate/codec/lsg"
-	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	"tidegate/internal/lsgclient"
 	"tidegate/internal/lsgclient/lsgtest"
@@ -51,7 +50,7 @@ func newStage(t *testing.T, w *world, change func(*Config)) *stage {
 	})
 	cfg := w.config()
 	cfg.SlowAfter = 24 * time.Hour // the venue's time goes as fast as it can
-	cfg.Feeds[0].Do = func(f func(*stream.Stream)) { s.work <- func() { f(w.stream) } }
+	cfg.Feeds[0].Do = func(f func(Upstream)) { s.work <- func() { f(w.stream) } }
 	if change != nil {
 		change(&cfg)
 	}

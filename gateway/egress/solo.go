@@ -231,7 +231,7 @@ func (p *snapshots) request(s *session, ids []market.InstrumentID) {
 	target := s.loop.admission.target()
 	p.targets = append(p.targets, target)
 	s.loop.counts.Snapshots++
-	s.outlet.feed.Do(func(st *stream.Stream) { st.Request(target, own) })
+	s.outlet.feed.Do(func(u Upstream) { u.Request(target, own) })
 }
 
 func (p *snapshots) awaits(id market.InstrumentID) bool { return p.awaited[id] > 0 }
@@ -263,7 +263,7 @@ func (p *snapshots) done(target uint32) {
 // cancel takes back what was not answered.
 func (p *snapshots) cancel(o *outlet) {
 	for _, target := range p.targets {
-		o.feed.Do(func(st *stream.Stream) { st.Cancel(target) })
+		o.feed.Do(func(u Upstream) { u.Cancel(target) })
 	}
 	*p = snapshots{}
 }

@@ -200,8 +200,8 @@ func TestBooksOfSubscribers(t *testing.T) {
 
 // Between the subscription and its snapshot other schemas go on, and mbo of the instrument does not.
 func TestOtherSchemasGoOnBeforeTheSnapshot(t *testing.T) {
-	var held []func(*stream.Stream)
-	b := standardBench(t, func(c *Config) { c.Feeds[0].Do = func(f func(*stream.Stream)) { held = append(held, f) } })
+	var held []func(Upstream)
+	b := standardBench(t, func(c *Config) { c.Feeds[0].Do = func(f func(Upstream)) { held = append(held, f) } })
 	b.steps(1000)
 	c := b.dial().auth("").say("schema=mbo|snapshot=1|symbols=ALFA", "schema=ohlcv-1s|symbols=ALL_SYMBOLS", "start_session")
 	b.play(3000)

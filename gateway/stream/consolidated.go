@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"tidegate/book"
 	"tidegate/codec/dbn"
 	"tidegate/gateway/derive"
 	"tidegate/internal/bus"
@@ -20,6 +21,11 @@ type Consolidated struct {
 	wanted    map[dbn.Schema]int
 	ends      map[dbn.Schema]market.Nanos // of the running interval
 	now       market.Nanos
+}
+
+// ConsolidatedSchemas returns the schemas that a consolidated dataset can publish.
+func ConsolidatedSchemas() []dbn.Schema {
+	return []dbn.Schema{dbn.SchemaCMBP1, dbn.SchemaTCBBO, dbn.SchemaCBBO1s, dbn.SchemaCBBO1m}
 }
 
 // consolidatedAlways are derived whether somebody wants them or not, because they have a memory.
@@ -52,7 +58,7 @@ func (c *Consolidated) Join(s *Stream) error {
 	s.consolidated = c
 	c.streams = append(c.streams, s)
 	for _, schema := range consolidatedAlways {
-		if err := c.start(schema, s); err != nil {
+		if _, err := c.start(schema, s); err != nil {
 			return err
 		}
 	}
@@ -60,7 +66,7 @@ func (c *Consolidated) Join(s *Stream) error {
 }
 
 // start has a stream derive a consolidated schema.
-func (c *Consolidated) start(schema dbn.Schema, s *Stream) error {
+func (c *Consolidated) start(schema dbn.Schema, s *Stream) (*active, error) {
 	m, ok := c.markets[schema]
 	if !ok {
 		m = derive.NewMarket(c.numbers)
@@ -68,13 +74,29 @@ func (c *Consolidated) start(schema dbn.Schema, s *Stream) error {
 	}
 	d, err := derive.New(schema, m.View(s.symbol))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.shared = append(s.shared, &active{schema: schema, deriver: d, length: intervalOf(schema)})
-	return nil
+	a := &active{schema: schema, deriver: d, length: intervalOf(schema)}
+	s.shared = append(s.shared, a)
+	return a, nil
 }
 
-// Want starts deriving a schema, unless it is derived already.
+// prime shows a deriver that begins late what its feed quotes, because the consolidated quote is made
+// of the quotes that stand, however old. What it makes of that is news to nobody and not published.
+func (c *Consolidated) prime(a *active, s *Stream) {
+	for _, in := range s.directory.All() {
+		books := s.pipeline.Books()
+		if books.BBO(in.ID) == book.EmptyBBO {
+			continue
+		}
+		s.scratch = a.deriver.OnEvents(s.scratch[:0], []market.Event{{
+			Publisher: in.Publisher, Instrument: in.ID, Action: market.None, Side: market.NoSide,
+			Price: market.UndefPrice, Flags: market.FlagLast, TsRecv: c.now,
+		}}, books)
+	}
+}
+
+// Want starts deriving a schema, unless it is derived already: from the quotes as they stand.
 func (c *Consolidated) Want(schema dbn.Schema) error {
 	for _, always := range consolidatedAlways {
 		if schema == always {
@@ -85,9 +107,11 @@ func (c *Consolidated) Want(schema dbn.Schema) error {
 		return nil
 	}
 	for _, s := range c.streams {
-		if err := c.start(schema, s); err != nil {
+		a, err := c.start(schema, s)
+		if err != nil {
 			return err
 		}
+		c.prime(a, s)
 	}
 	return nil
 }
@@ -112,6 +136,14 @@ func (c *Consolidated) Unwant(schema dbn.Schema) {
 		}
 	}
 }
+
+// Request says that nothing more comes: a consolidated dataset has no orders to be in a snapshot.
+func (c *Consolidated) Request(target uint32, _ []market.InstrumentID) {
+	c.ring.Append(bus.Header{At: c.now, Target: target, Tag: bus.Tag{Kind: SnapshotDone, Feed: c.feed}}, nil)
+}
+
+// Cancel does nothing: no request waits.
+func (c *Consolidated) Cancel(uint32) {}
 
 // onTick closes the intervals that end at or before now. The first of the joined streams to come by
 // does it for all.
