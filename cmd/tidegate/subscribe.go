@@ -98,6 +98,9 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 		}
 	}
 	fmt.Fprintf(con.Err, "%d data records, %d others\n", s.data, s.others)
+	if s.goodbye != "" {
+		fmt.Fprintf(con.Err, "the gateway says: %s\n", s.goodbye)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -156,6 +159,7 @@ type subscription struct {
 	file         *openfile.Writer // nil: none
 	writer       *dbn.Writer
 	data, others uint64
+	goodbye      string // the gateway's last word, if it was one of its own accord
 }
 
 // follow reads until the session ends, or count data records have come if that is not 0.
@@ -164,10 +168,13 @@ func (s *subscription) follow(client *lsgclient.Client, count uint64) error {
 	for {
 		r, err := client.Next()
 		if errors.Is(err, io.EOF) {
-			if said != nil {
-				return said
+			if said == nil && s.goodbye != "" {
+				return nil // it said why, and finished what it had to send
 			}
-			return errors.New("the gateway closed the session")
+			if said == nil {
+				said = errors.New("the gateway closed the session")
+			}
+			return said
 		}
 		if err != nil {
 			return err
@@ -185,7 +192,17 @@ func (s *subscription) follow(client *lsgclient.Client, count uint64) error {
 			}
 			said = fmt.Errorf("the gateway says: %s (code %d)", m.Text, m.Code)
 			s.others++
-		case dbn.RTypeSystem, dbn.RTypeSymbolMapping:
+		case dbn.RTypeSystem:
+			var m dbn.System
+			if err := m.Parse(r); err != nil {
+				return err
+			}
+			s.goodbye = ""
+			if m.Code == dbn.SystemUnset { // what a gateway says of itself, last when it stops
+				s.goodbye = m.Text
+			}
+			s.others++
+		case dbn.RTypeSymbolMapping:
 			s.others++
 		default:
 			s.data++

@@ -59,6 +59,7 @@ type follower struct {
 	live    bus.Cursor   // behind what the loop has read
 	last    bus.Cursor   // where the loop stops
 	latest  market.Nanos // receive time of what it has read last
+	sent    market.Nanos // latest send time given out: it never goes back
 	solo    []*session   // those that are not at live
 	// following is how many sessions stream from the ring. While there is none the loop does not
 	// read it.
@@ -163,6 +164,7 @@ func (f *follower) pass(now market.Nanos) pace {
 // drain reads what was published, up to a limit, and writes it to the sessions that are live. It
 // reports whether there is more.
 func (f *follower) drain(now market.Nanos) (more bool) {
+	now = max(now, f.sent)
 	from, lost := f.live, false
 	f.reader.Seek(from)
 	e := &f.entry
@@ -175,12 +177,13 @@ func (f *follower) drain(now market.Nanos) (more bool) {
 			lost = outcome == bus.Lapped
 			break
 		}
+		now = max(now, e.At) // published after the clock was read, and sent after it was received
 		if o := f.byFeed[e.Feed]; o != nil {
 			budget -= o.take(e, now)
 		}
 		budget -= entryBytes + len(e.Payload)
 	}
-	f.live = f.reader.Cursor()
+	f.live, f.sent = f.reader.Cursor(), now
 	for _, o := range f.outlets {
 		o.flush(from, now)
 	}
