@@ -190,10 +190,7 @@ func (g *gatewayRole) wake() {
 	g.page.reached.Store(int64(g.reached))
 }
 
-func (g *gatewayRole) onTick(now market.Nanos) {
-	g.stream.OnTick(now)
-	g.stream.Serve(now)
-}
+func (g *gatewayRole) onTick(now market.Nanos) { g.stream.Serve(now) }
 
 func (g *gatewayRole) do(what string, _ json.RawMessage) (any, error) {
 	switch what {
