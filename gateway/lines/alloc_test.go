@@ -35,7 +35,7 @@ func (s *records) OnEvents(e []market.Event, b gateway.Books) {
 
 func (s *records) OnFacts(f *market.Facts) { s.out = s.deriver.OnFacts(s.out, f) }
 func (s *records) OnGap(arbiter.Gap)       {}
-func (s *records) OnTime(market.Nanos)     {}
+func (s *records) OnTime(now market.Nanos) { s.out = s.deriver.OnTime(s.out, now) }
 func (s *records) OnEpoch(arbiter.Epoch)   {}
 
 // From the datagram in the kernel to the record of the published event, and to the recorder's queue,

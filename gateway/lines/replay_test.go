@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -54,9 +55,9 @@ func roughFeed(t *testing.T, seed uint64) []venue.Datagram {
 // live sends datagrams over real sockets through a loop that is recorded, and returns the records that
 // it published and the arbiter's account. Now and then the venue is silent for longer than the
 // deadline of a gap.
-func live(t *testing.T, path string, limits arbiter.Config, midnight market.Nanos, idle netloop.Idle, datagrams []venue.Datagram) ([]byte, arbiter.Ledger) {
+func live(t *testing.T, schema dbn.Schema, path string, limits arbiter.Config, midnight market.Nanos, idle netloop.Idle, datagrams []venue.Datagram) ([]byte, arbiter.Ledger) {
 	t.Helper()
-	sink := newRecords(t, dbn.SchemaMBO)
+	sink := newRecords(t, schema)
 	cfg := gateway.DefaultConfig(gateway.ITCH)
 	cfg.Midnight, cfg.Arbiter = midnight, &limits
 	p, err := gateway.New(cfg, sink)
@@ -91,6 +92,7 @@ func live(t *testing.T, path string, limits arbiter.Config, midnight market.Nano
 	if err := p.Balanced(); err != nil {
 		t.Error(err)
 	}
+	sink.OnTime(math.MaxInt64) // as a replay ends: the last interval closes
 	ledger, _ := p.Ledger()
 	return sink.out, ledger
 }
@@ -119,8 +121,12 @@ func recordsOf(t *testing.T, path string) []byte {
 func TestReplayOfCaptureGivesLiveBytes(t *testing.T) {
 	limits := arbiter.DefaultConfig()
 	limits.GapDeadline = 2 * market.Millisecond // so that many gaps come to theirs
-	for seed, idle := range []netloop.Idle{netloop.Backoff, netloop.Park} {
-		t.Run(idle.String(), func(t *testing.T) {
+	for seed, c := range []struct {
+		idle   netloop.Idle
+		schema dbn.Schema
+	}{{netloop.Backoff, dbn.SchemaMBO}, {netloop.Park, dbn.SchemaMBO}, {netloop.Park, dbn.SchemaBBO1s}, {netloop.Backoff, dbn.SchemaOHLCV1s}} {
+		idle := c.idle
+		t.Run(idle.String()+" "+c.schema.String(), func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "live.pcap")
 			datagrams := roughFeed(t, uint64(seed))
@@ -129,7 +135,7 @@ func TestReplayOfCaptureGivesLiveBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, ledger := live(t, path, limits, midnight, idle, datagrams)
+			want, ledger := live(t, c.schema, path, limits, midnight, idle, datagrams)
 			if ledger.GapsDeadline.Ranges == 0 || ledger.GapsFilled.Ranges == 0 {
 				t.Errorf("%d gaps came to their deadline, %d were filled, want both",
 					ledger.GapsDeadline.Ranges, ledger.GapsFilled.Ranges)
@@ -137,7 +143,7 @@ func TestReplayOfCaptureGivesLiveBytes(t *testing.T) {
 
 			out := filepath.Join(dir, "replayed.dbn")
 			result, err := replay.Run(t.Context(), replay.Options{
-				Paths: []string{path}, Out: out, Schema: dbn.SchemaMBO, Arbiter: limits,
+				Paths: []string{path}, Out: out, Schema: c.schema, Arbiter: limits,
 			})
 			if err != nil {
 				t.Fatal(err)
