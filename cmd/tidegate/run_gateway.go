@@ -214,7 +214,6 @@ func (g *liveGateway) onDatagram(dst, src netip.AddrPort, stamp market.Nanos, pa
 // onTick is what streams do beside the datagrams.
 func (g *liveGateway) onTick(now market.Nanos) {
 	for _, s := range g.streams {
-		s.OnTick(now)
 		s.Serve(now)
 	}
 }

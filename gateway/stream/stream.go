@@ -207,9 +207,6 @@ func (s *Stream) append(feed uint8, a *active, records []byte, at market.Nanos) 
 	}
 }
 
-// OnTick is OnTime, for loops that tick streams themselves.
-func (s *Stream) OnTick(now market.Nanos) { s.OnTime(now) }
-
 // OnTime closes the intervals that end at or before now, and says so.
 func (s *Stream) OnTime(now market.Nanos) {
 	for _, a := range s.active {
