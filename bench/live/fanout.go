@@ -31,9 +31,13 @@ func DefaultFanout() FanoutOptions {
 
 const (
 	fanoutBatch = 32 // messages in a datagram
-	// fanoutWindow is how many messages a publisher is ahead of the slowest subscriber at most: a third
-	// of what the ring holds, and far below where nats-server gives a subscriber up.
-	fanoutWindow = 16 * 1024
+	// A publisher is ahead of the slowest subscriber by at most fanoutWindow messages: a third of what
+	// the ring holds, and far below where nats-server gives a subscriber up. With many subscribers it
+	// is fewer, down to fanoutWindowMin, so that not more than fanoutDeliveries are under way: else the
+	// end of a flood would take longer than the flood.
+	fanoutWindow     = 16 * 1024
+	fanoutWindowMin  = 2 * 1024
+	fanoutDeliveries = 4 << 20
 	// stallBatch makes packets of a flow that is not due to single messages.
 	stallBatch = 16
 	// stallBuffer is the send buffer of the gateway's sockets in the runs with a stalled subscriber, so
@@ -195,9 +199,10 @@ func (o *FanoutOptions) flood(g *rig, server string, n int) (*fan, error) {
 			return nil, err
 		}
 	}
-	out, err := call[sent](publish, "flood", sending{Duration: o.Duration, Window: fanoutWindow})
+	out, err := call[sent](publish, "flood", sending{Duration: o.Duration, Window: min(fanoutWindow, max(fanoutWindowMin, fanoutDeliveries/n))})
 	if err != nil {
-		return nil, err
+		_, why := call[received](read, "finish", nil) // a subscriber that gave up is why a publisher is stuck
+		return nil, errors.Join(err, why)
 	}
 	got, did, err := o.collect(serve, read, out.Messages)
 	if err != nil {

@@ -77,8 +77,8 @@ func (n *natsRole) flood(q sending) (any, error) {
 	i := 0
 	for time.Now().Before(end) {
 		if i-int(n.page.reached.Load()) > q.Window {
-			if err := n.conn.Flush(); err != nil {
-				return nil, fmt.Errorf("flush: %w", err)
+			if err := n.flush(); err != nil {
+				return nil, err
 			}
 			time.Sleep(floodRest)
 			continue
@@ -91,11 +91,20 @@ func (n *natsRole) flood(q sending) (any, error) {
 			i++
 		}
 	}
-	if err := n.conn.Flush(); err != nil {
-		return nil, fmt.Errorf("flush: %w", err)
-	}
-	return sent{Messages: i}, nil
+	return sent{Messages: i}, n.flush()
 }
+
+// flush waits until the server has taken what was published. It answers when it has written all of it
+// to the subscribers, or to their buffers.
+func (n *natsRole) flush() error {
+	if err := n.conn.FlushTimeout(flushPatience); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	return nil
+}
+
+// flushPatience is for a machine that has other things to do.
+const flushPatience = time.Minute
 
 func (n *natsRole) close() error {
 	n.conn.Close()
