@@ -354,3 +354,93 @@ func Example() {
 	fmt.Println(len(s.Directory().All()), "instruments")
 	// Output: 0 instruments
 }
+
+// A consolidated schema that is wanted late knows the quotes that stand, also those of a feed that
+// says nothing any more.
+func TestConsolidatedBeginsLate(t *testing.T) {
+	const feed = 9
+	w := newWorld(t, stream.Config{})
+	silent, err := stream.New(stream.Config{Feed: 1, Ring: w.ring})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := w.pipeline.Config()
+	conf.Publisher = market.NasdaqBX
+	p, err := gateway.New(conf, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent.Attach(p)
+	c := stream.NewConsolidated(feed, w.ring)
+	for _, s := range []*stream.Stream{w.stream, silent} {
+		if err := c.Join(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3000 {
+		d, ok := w.feed.Next()
+		if !ok {
+			t.Fatal("the day is over")
+		}
+		w.pipeline.OnDatagram(arbiter.LineID(d.Line), d.Time, d.Payload)
+		p.OnDatagram(arbiter.LineID(d.Line), d.Time, d.Payload)
+		w.ring.Publish()
+		w.drain(t, func(*bus.Entry) {})
+	}
+	if err := c.Want(dbn.SchemaCMBP1); err != nil {
+		t.Fatal(err)
+	}
+	w.ring.Publish()
+	w.drain(t, func(e *bus.Entry) {
+		if e.Kind == stream.Record && dbn.Schema(e.Schema) == dbn.SchemaCMBP1 {
+			t.Fatal("a record before anything has changed")
+		}
+	})
+	standing := make(map[string]book.BBO) // of the silent feed
+	for _, in := range silent.Directory().All() {
+		standing[in.Symbol] = p.Books().BBO(in.ID)
+	}
+	lookup := stream.NewLookup(c.Directory())
+	lookup.Sync()
+	quotes, silentBest := 0, 0
+	for w.step(t, func(e *bus.Entry) {
+		if e.Kind != stream.Record || dbn.Schema(e.Schema) != dbn.SchemaCMBP1 {
+			return
+		}
+		rec, err := dbn.ParseRecord(e.Payload, dbn.Version, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m dbn.CMBP1
+		if err := m.Parse(rec); err != nil {
+			t.Fatal(err)
+		}
+		symbol, _ := lookup.Symbol(m.InstrumentID)
+		stands := standing[symbol]
+		if stands.Bid.Defined() && m.Level.BidPrice < stands.Bid.Price || m.Level.AskPrice > stands.Ask.Price {
+			t.Fatalf("%s: %s to %s, but %s to %s stands", symbol, m.Level.BidPrice, m.Level.AskPrice, stands.Bid.Price, stands.Ask.Price)
+		}
+		quotes++
+		if m.Level.BidPublisher == market.NasdaqBX.ID || m.Level.AskPublisher == market.NasdaqBX.ID {
+			silentBest++
+		}
+	}) {
+	}
+	if quotes < 100 || silentBest == 0 {
+		t.Errorf("%d records, the silent feed is best in %d", quotes, silentBest)
+	}
+}
+
+// Who asks a consolidated dataset for snapshots does not wait for ever.
+func TestConsolidatedRequest(t *testing.T) {
+	w := newWorld(t, stream.Config{})
+	c := stream.NewConsolidated(9, w.ring)
+	c.Request(42, []market.InstrumentID{1, 2})
+	c.Cancel(42)
+	w.ring.Publish()
+	var got []bus.Header
+	w.drain(t, func(e *bus.Entry) { got = append(got, e.Header) })
+	if len(got) != 1 || got[0].Target != 42 || got[0].Kind != stream.SnapshotDone || got[0].Feed != 9 {
+		t.Errorf("got %+v", got)
+	}
+}
