@@ -35,18 +35,19 @@ import (
 
 // A liveGateway is everything that runs, and how it is joined.
 type liveGateway struct {
-	cfg         *config.Config
-	log         *slog.Logger
-	ring        *bus.Ring
-	streams     []*stream.Stream
-	loop        *lines.Loop
-	latency     *admin.Latency
-	monitor     *admin.Monitor
-	subscribers *egress.Server
-	certificate atomic.Pointer[tls.Certificate]
-	recorder    *capture.Recorder // nil: nothing is recorded
-	recording   string            // the name of its file
-	admin       *admin.Server     // nil: not wanted
+	cfg          *config.Config
+	log          *slog.Logger
+	ring         *bus.Ring
+	streams      []*stream.Stream
+	consolidated *stream.Consolidated // of the streams; nil: not wanted
+	loop         *lines.Loop
+	latency      *admin.Latency
+	monitor      *admin.Monitor
+	subscribers  *egress.Server
+	certificate  atomic.Pointer[tls.Certificate]
+	recorder     *capture.Recorder // nil: nothing is recorded
+	recording    string            // the name of its file
+	admin        *admin.Server     // nil: not wanted
 
 	// What start has started, for stop to end.
 	endLoop, endRecorder context.CancelFunc
@@ -65,6 +66,9 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	}
 	feeds, watched, err := g.feeds()
 	if err != nil {
+		return nil, err
+	}
+	if err := g.consolidate(); err != nil {
 		return nil, err
 	}
 	if err := usableCPU(cfg.Loop.CPU); err != nil {
@@ -125,6 +129,21 @@ func (g *liveGateway) feeds() (feeds []lines.Feed, watched []admin.Feed, err err
 	return feeds, watched, nil
 }
 
+// consolidate joins the streams to the consolidated dataset, if it is wanted. Its number in the ring is
+// the one after those of the feeds.
+func (g *liveGateway) consolidate() error {
+	if g.cfg.Consolidated.Dataset == "" {
+		return nil
+	}
+	g.consolidated = stream.NewConsolidated(uint8(len(g.streams)), g.ring)
+	for _, s := range g.streams {
+		if err := g.consolidated.Join(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // newYorkMidnight returns when the day of t began in New York, where ITCH counts from.
 func newYorkMidnight(t time.Time) market.Nanos {
 	loc, err := time.LoadLocation("America/New_York")
@@ -156,9 +175,13 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
 			Dataset: f.Publisher.Dataset, Number: uint8(i), Ring: g.ring, Directory: st.Directory(),
 			Schemas: schemasOfOneFeed(),
-			Do: func(do func(egress.Upstream)) {
-				_ = g.loop.Do(func() { do(st) }) // refused when the loop has ended: nothing is derived any more
-			},
+			Do:      g.commands(st),
+		})
+	}
+	if g.consolidated != nil {
+		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
+			Dataset: g.cfg.Consolidated.Dataset, Number: uint8(len(g.streams)), Ring: g.ring,
+			Directory: g.consolidated.Directory(), Schemas: stream.ConsolidatedSchemas(), Do: g.commands(g.consolidated),
 		})
 	}
 	if g.subscribers, err = egress.New(egressConfig); err != nil {
@@ -185,6 +208,13 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		})
 	}
 	return err
+}
+
+// commands returns the way of subscribers' wishes to what writes their feed.
+func (g *liveGateway) commands(u egress.Upstream) func(func(egress.Upstream)) {
+	return func(do func(egress.Upstream)) {
+		_ = g.loop.Do(func() { do(u) }) // refused when the loop has ended: nothing is derived any more
+	}
 }
 
 // schemasOfOneFeed are those that need no other feed.

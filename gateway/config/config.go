@@ -17,13 +17,14 @@ import (
 // Config is a whole configuration. Load and Parse return it complete: what the file does not say has
 // its default.
 type Config struct {
-	Feeds       []Feed
-	Loop        Loop
-	Ring        bus.Config
-	Subscribers Subscribers
-	Capture     Capture
-	Admin       Admin
-	Log         Log
+	Feeds        []Feed
+	Consolidated Consolidated
+	Loop         Loop
+	Ring         bus.Config
+	Subscribers  Subscribers
+	Capture      Capture
+	Admin        Admin
+	Log          Log
 }
 
 // A Feed is a channel of a publisher: a dataset, as subscribers ask for it.
@@ -44,6 +45,11 @@ type Line struct {
 	Interface     string     // "" for unicast
 	Source        netip.Addr // the zero Addr: all senders
 	ReceiveBuffer int        // bytes
+}
+
+// Consolidated is the dataset of the best bid and offer over all feeds.
+type Consolidated struct {
+	Dataset string // "" for none
 }
 
 // Idle says what the ingest loop does while nothing comes.
@@ -156,6 +162,7 @@ func (c *Config) Changes(old *Config) []string {
 		a, b any
 	}{
 		{"feeds", c.Feeds, old.Feeds},
+		{"consolidated", c.Consolidated, old.Consolidated},
 		{"loop", c.Loop, old.Loop},
 		{"ring", c.Ring, old.Ring},
 		{"subscribers.listen", s.Listen, t.Listen},

@@ -82,6 +82,7 @@ func TestEverySetting(t *testing.T) {
     address: "[ff05::1]:26400"
     interface: eth2
 - {name: iex, protocol: tops, lines: [{name: A, address: '127.0.0.1:1'}]}
+consolidated: {dataset: TIDE.CONS}
 loop: {idle: spin, tick: 500us, cpu: 3}
 ring: {chunks: 128, chunk_bytes: 131072}
 subscribers:
@@ -101,7 +102,7 @@ subscribers:
   keys:
   - name: one
     key: db-ExampleKeyForTests0000000abcd
-    datasets: [XSIM.ITCH, IEXG.TOPS]
+    datasets: [XSIM.ITCH, IEXG.TOPS, TIDE.CONS]
     disabled: true
   - {name: two, key_env: KEY_TWO}
 capture: {file: "rec/{start}.pcap", queue: 1 MiB}
@@ -128,13 +129,14 @@ log: {level: debug, format: json}
 				Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:1"), ReceiveBuffer: 32 << 20}},
 			},
 		},
-		Loop: Loop{Idle: Spin, Tick: 500 * time.Microsecond, CPU: 3},
-		Ring: bus.Config{Chunks: 128, ChunkBytes: 128 << 10},
+		Consolidated: Consolidated{Dataset: "TIDE.CONS"},
+		Loop:         Loop{Idle: Spin, Tick: 500 * time.Microsecond, CPU: 3},
+		Ring:         bus.Config{Chunks: 128, ChunkBytes: 128 << 10},
 		Subscribers: Subscribers{
 			Listen: "127.0.0.1:1300", Loops: 2, Heartbeat: 10 * time.Second, SlowAfter: 2 * time.Second,
 			Limits: Limits{1, 2, 3, 4, 5, 6, 7 << 20, 8},
 			Keys: []Key{
-				{Name: "one", Key: one, Datasets: []string{"XSIM.ITCH", "IEXG.TOPS"}, Disabled: true},
+				{Name: "one", Key: one, Datasets: []string{"XSIM.ITCH", "IEXG.TOPS", "TIDE.CONS"}, Disabled: true},
 				{Name: "two", Key: two},
 			},
 		},
@@ -172,7 +174,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 	// What has no default is left out, the rest is put in.
 	setting := regexp.MustCompile(`^( *)# ( *)([a-z_]+:( .*)?)$`)
-	none := regexp.MustCompile(`^(session|source|cpu|tls|  listen|  cert|  key|datasets|file|token):`)
+	none := regexp.MustCompile(`^(session|source|dataset|cpu|tls|  listen|  cert|  key|datasets|file|token):`)
 	var text strings.Builder
 	uncommented := 0
 	for line := range strings.Lines(string(b)) {
@@ -255,10 +257,10 @@ func TestChanges(t *testing.T) {
 		{strings.Replace(small, "name: one, key_file: one.key", "name: two, key_env: KEY_TWO", 1) + "  limits: {symbols: 1}\n", nil},
 		{strings.Replace(small, "127.0.0.1:26400", "127.0.0.1:26401", 1), []string{"feeds"}},
 		{
-			small + "  listen: ':1'\n  loops: 2\n  heartbeat: 5s\n  slow_after: 2s\nloop: {idle: park}\nring: {chunks: 32}\n" +
+			small + "  listen: ':1'\n  loops: 2\n  heartbeat: 5s\n  slow_after: 2s\nconsolidated: {dataset: A}\nloop: {idle: park}\nring: {chunks: 32}\n" +
 				"capture: {file: a}\nadmin: {pprof: true}\nlog: {format: json}\n",
 			[]string{
-				"loop", "ring", "subscribers.listen", "subscribers.loops", "subscribers.heartbeat", "subscribers.slow_after",
+				"consolidated", "loop", "ring", "subscribers.listen", "subscribers.loops", "subscribers.heartbeat", "subscribers.slow_after",
 				"capture", "admin", "log",
 			},
 		},

@@ -18,10 +18,10 @@ var mistakes = []struct {
 	{"tab", "feeds:\n\t- name: a\n", []string{"etc/c.yaml:2:1: found text that is no YAML: "}},
 	{"two documents", small + "---\na: 1\n", []string{"etc/c.yaml:10:1: found another document, want one"}},
 	{"not fields", "- a\n", []string{
-		`etc/c.yaml:1:1: found a list, want fields: feeds, loop,`, "etc/c.yaml:1:1: found no feeds", "etc/c.yaml:1:1: found no subscribers",
+		`etc/c.yaml:1:1: found a list, want fields: feeds, consolidated, loop,`, "etc/c.yaml:1:1: found no feeds", "etc/c.yaml:1:1: found no subscribers",
 	}},
 	{"unknown field", small + "log: {}\nlogs: {}\n", []string{
-		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, loop, ring, subscribers, capture, admin, log`,
+		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, consolidated, loop, ring, subscribers, capture, admin, log`,
 	}},
 	{"unknown field inside", small + "loop:\n  tick: 1ms\n  tock: 1ms\n", []string{
 		`etc/c.yaml:11:3: loop: found unknown field "tock", want one of idle, tick, cpu`,
@@ -110,12 +110,26 @@ var mistakes = []struct {
 		`etc/c.yaml:10:30: subscribers.keys[2].key_env: found "GONE", want the name of an environment variable that is set`,
 		"etc/c.yaml:11:9: subscribers.keys[3]: found 0 of key, key_file and key_env, want one of them",
 		"etc/c.yaml:12:9: subscribers.keys[4]: found 2 of key, key_file and key_env, want one of them",
-		`etc/c.yaml:13:63: subscribers.keys[5].datasets[1]: found "GLBX.MDP3", want a dataset of the feeds: XNAS.ITCH`,
+		`etc/c.yaml:13:63: subscribers.keys[5].datasets[1]: found "GLBX.MDP3", want a dataset that is served: XNAS.ITCH`,
 		"etc/c.yaml:14:9: subscribers.keys[6]: found no name",
 		"etc/c.yaml:14:20: subscribers.keys[6].key_file: found 5 characters that are no key",
 	}},
 	{"key twice", keysText("{name: one, key: db-ExampleKeyForTests0000000abcd}", "{name: two, key_file: one.key}"), []string{
 		`etc/c.yaml:9:9: subscribers.keys[1]: found the key that "one" has, want another one`,
+	}},
+	{"consolidated", small + "consolidated: {dataset: XNAS.ITCH}\n", []string{
+		`etc/c.yaml:9:25: consolidated.dataset: found XNAS.ITCH, which feed "sim" has, want a dataset that no feed has`,
+	}},
+	{"consolidated name", small + "consolidated:\n  dataset: SIXTEEN.LETTERS.\n", []string{
+		`etc/c.yaml:10:12: consolidated.dataset: found "SIXTEEN.LETTERS.", want 1 to 15 printable characters without spaces and pipes`,
+	}},
+	{"consolidated name of two", small + "consolidated: {dataset: 'A|B', name: a}\n", []string{
+		`etc/c.yaml:9:25: consolidated.dataset: found "A|B", want 1 to 15`,
+		`etc/c.yaml:9:32: consolidated: found unknown field "name", want one of dataset`,
+	}},
+	{"consolidated without feeds", "consolidated: {dataset: TIDE.CONS}\n" + subscribersText, []string{"etc/c.yaml:1:1: found no feeds, want at least one"}},
+	{"consolidated that a key wants", strings.Replace(small, "one.key}", "one.key, datasets: [TIDE.CONS, XNAS.CONS]}", 1) + "consolidated: {dataset: TIDE.CONS}\n", []string{
+		`etc/c.yaml:8:60: subscribers.keys[0].datasets[1]: found "XNAS.CONS", want a dataset that is served: XNAS.ITCH, TIDE.CONS`,
 	}},
 	{"listen", small + "admin: {listen: somewhere}\n", []string{`etc/c.yaml:9:17: admin.listen: found "somewhere", want an address and a port`}},
 	{"listen by name", small + "admin: {listen: 'localhost:1'}\n", []string{`etc/c.yaml:9:17: admin.listen: found "localhost:1", want an address`}},
