@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -24,14 +25,14 @@ type subscribeCmd struct {
 	Dataset    string        `short:"d" required:"" help:"Dataset, such as XNAS.ITCH."`
 	Key        string        `short:"k" env:"TIDEGATE_KEY" required:"" help:"Key, 32 characters."`
 	Schema     string        `short:"s" default:"mbp-1" help:"What to subscribe to: ${schemas}."`
-	Symbols    []string      `arg:"" optional:"" help:"Symbols; default: ALL_SYMBOLS."`
+	Symbols    []string      `arg:"" optional:"" help:"Symbols, with spaces or commas between; default: ALL_SYMBOLS."`
 	SType      string        `name:"stype" default:"raw_symbol" enum:"raw_symbol,instrument_id" help:"How the symbols are named: raw_symbol or instrument_id."`
 	Snapshot   bool          `help:"Begin with a snapshot of the books (mbo)."`
 	Out        string        `short:"o" placeholder:"FILE" help:"Write the session to this DBN file; .zst or .gz compresses it."`
 	Count      uint64        `short:"n" help:"Stop after so many data records; 0: never."`
 	For        time.Duration `help:"Stop after this time; 0: never."`
-	TLS        bool          `name:"tls" help:"Connect to a TLS port."`
-	CA         string        `name:"ca" placeholder:"FILE" help:"Trust this certificate authority (PEM) instead of the system's."`
+	TLS        bool          `name:"tls" help:"The port speaks TLS."`
+	CA         string        `name:"ca" placeholder:"FILE" help:"Trust this certificate authority (PEM) instead of the system's; with it, --tls goes without saying."`
 	Compress   bool          `help:"Ask for a zstd stream."`
 	TsOut      bool          `help:"Ask for the send time of each record, and show how long each was under way."`
 	SlowReader string        `default:"skip" enum:"skip,warn" help:"What the gateway does if we are slow: skip or warn."`
@@ -56,7 +57,13 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return usageError{err}
 	}
-	symbols := c.Symbols
+	if c.Snapshot && schema != dbn.SchemaMBO {
+		return usageError{fmt.Errorf("--snapshot: schema %s has none, only mbo has", schema)}
+	}
+	var symbols []string
+	for _, list := range c.Symbols {
+		symbols = append(symbols, strings.Split(list, ",")...)
+	}
 	if len(symbols) == 0 {
 		symbols = []string{lsg.AllSymbols}
 	}
@@ -80,7 +87,7 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	fmt.Fprintf(con.Err, "session %d: %s of %s\n", client.SessionID(), schema, c.Dataset)
-	s := &subscription{view: c.view(con.Out)}
+	s := &subscription{}
 	if c.Out != "" {
 		if s.file, err = openfile.Create(c.Out); err != nil {
 			return err
@@ -90,8 +97,11 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 			return err
 		}
 	}
+	s.view = c.view(con.Out)
 	err = s.follow(client, c.Count)
-	s.view.close()
+	if verr := s.view.close(); err == nil {
+		err = verr
+	}
 	if s.file != nil {
 		if cerr := s.file.Close(); err == nil || cerr != nil {
 			err = errors.Join(err, cerr)
@@ -145,9 +155,11 @@ func (c *subscribeCmd) view(w io.Writer) view {
 	}
 	switch kind {
 	case "table":
-		return &tableView{w: w, symbols: make(map[market.InstrumentID]string), rows: make(map[market.InstrumentID]string)}
+		return newTickingView(&tableView{
+			w: w, symbols: make(map[market.InstrumentID]string), rows: make(map[market.InstrumentID]string),
+		}, tableEvery)
 	case "lines":
-		return &lineView{w: bufio.NewWriter(w), symbols: make(map[market.InstrumentID]string)}
+		return newTickingView(&lineView{w: bufio.NewWriter(w), symbols: make(map[market.InstrumentID]string)}, lineEvery)
 	default:
 		return noView{}
 	}

@@ -10,29 +10,91 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tidegate/codec/dbn"
 	"tidegate/market"
 )
 
-// A view shows records to a person.
+// A view shows records to a person. What show takes is seen after the next tick or close at the latest.
 type view interface {
 	show(dbn.Record) error
-	close()
+	tick() error
+	close() error
 }
 
 type noView struct{}
 
 func (noView) show(dbn.Record) error { return nil }
-func (noView) close()                {}
+func (noView) tick() error           { return nil }
+func (noView) close() error          { return nil }
+
+// tickingView ticks another view every so often, whether records come or not: the last record before
+// a silence is shown like any other.
+type tickingView struct {
+	mu   sync.Mutex
+	of   view
+	err  error // the first failure of a tick
+	stop chan struct{}
+	done chan struct{}
+}
+
+func newTickingView(of view, every time.Duration) *tickingView {
+	v := &tickingView{of: of, stop: make(chan struct{}), done: make(chan struct{})}
+	go v.run(every)
+	return v
+}
+
+func (v *tickingView) run(every time.Duration) {
+	defer close(v.done)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-v.stop:
+			return
+		case <-ticker.C:
+			_ = v.tick() // show returns what went wrong
+		}
+	}
+}
+
+func (v *tickingView) show(r dbn.Record) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.err != nil {
+		return v.err
+	}
+	return v.of.show(r)
+}
+
+func (v *tickingView) tick() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.err == nil {
+		v.err = v.of.tick()
+	}
+	return v.err
+}
+
+func (v *tickingView) close() error {
+	close(v.stop)
+	<-v.done
+	if v.err != nil {
+		return v.err
+	}
+	return v.of.close()
+}
 
 // lineView shows every record as a line.
 type lineView struct {
 	w       *bufio.Writer
 	symbols map[market.InstrumentID]string
-	flushed time.Time
 }
+
+// lineEvery is how long a line may wait to be written with others.
+const lineEvery = 50 * time.Millisecond
 
 func (v *lineView) show(r dbn.Record) error {
 	noteSymbol(v.symbols, r)
@@ -40,17 +102,12 @@ func (v *lineView) show(r dbn.Record) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(v.w, text); err != nil {
-		return err
-	}
-	if now := time.Now(); now.Sub(v.flushed) > 50*time.Millisecond {
-		v.flushed = now
-		return v.w.Flush()
-	}
-	return nil
+	_, err = fmt.Fprintln(v.w, text)
+	return err
 }
 
-func (v *lineView) close() { v.w.Flush() }
+func (v *lineView) tick() error  { return v.w.Flush() }
+func (v *lineView) close() error { return v.w.Flush() }
 
 // tableView shows the latest record of each instrument, redrawn a few times per second.
 type tableView struct {
@@ -60,8 +117,10 @@ type tableView struct {
 	said    string // the latest of the gateway's own records
 	records uint64
 	before  uint64
-	drawn   time.Time
 }
+
+// tableEvery is how often the table is drawn.
+const tableEvery = 250 * time.Millisecond
 
 func (v *tableView) show(r dbn.Record) error {
 	noteSymbol(v.symbols, r)
@@ -76,38 +135,39 @@ func (v *tableView) show(r dbn.Record) error {
 		v.rows[r.InstrumentID] = text
 		v.records++
 	}
-	const every = 250 * time.Millisecond
-	now := time.Now()
-	if now.Sub(v.drawn) < every {
-		return nil
-	}
-	rate := float64(v.records-v.before) / max(now.Sub(v.drawn).Seconds(), every.Seconds())
-	v.drawn, v.before = now, v.records
-	return v.draw(rate)
+	return nil
+}
+
+func (v *tableView) tick() error {
+	rate := float64(v.records-v.before) / tableEvery.Seconds()
+	v.before = v.records
+	return v.draw(fmt.Sprintf("%d records, %.0f a second", v.records, rate))
 }
 
 const tableRowsMax = 40
 
-func (v *tableView) draw(rate float64) error {
+func (v *tableView) draw(title string) error {
 	var b strings.Builder
-	b.WriteString("\x1b[H\x1b[2J") // to the top left, and clear
-	fmt.Fprintf(&b, "%d records, %.0f a second\n", v.records, rate)
+	b.WriteString("\x1b[H") // to the top left; what is there is written over, so that nothing flickers
+	line := func(text string) { b.WriteString(text + "\x1b[K\n") }
+	line(title)
 	ids := slices.SortedFunc(maps.Keys(v.rows), func(a, c market.InstrumentID) int {
 		return strings.Compare(v.symbols[a], v.symbols[c])
 	})
 	for i, id := range ids {
 		if i == tableRowsMax {
-			fmt.Fprintf(&b, "... %d more\n", len(ids)-tableRowsMax)
+			line(fmt.Sprintf("... %d more", len(ids)-tableRowsMax))
 			break
 		}
-		fmt.Fprintln(&b, v.rows[id])
+		line(v.rows[id])
 	}
-	fmt.Fprintln(&b, v.said)
+	line(v.said)
+	b.WriteString("\x1b[J") // the rest of the screen is empty
 	_, err := io.WriteString(v.w, b.String())
 	return err
 }
 
-func (v *tableView) close() { _ = v.draw(0) }
+func (v *tableView) close() error { return v.draw(fmt.Sprintf("%d records", v.records)) }
 
 // noteSymbol learns an instrument's symbol from its mapping.
 func noteSymbol(symbols map[market.InstrumentID]string, r dbn.Record) {
@@ -128,7 +188,7 @@ func describe(r dbn.Record, symbols map[market.InstrumentID]string) (string, err
 		return "", err
 	}
 	under := ""
-	if out, ok := r.TsOut(); ok && at.Defined() {
+	if out, ok := r.TsOut(); ok && at.Defined() && out != at { // equal: the gateway's own record
 		under = fmt.Sprintf("  sent %v after receipt", time.Duration(out-at))
 	}
 	return fmt.Sprintf("%s  %-8s  %-10s  %s%s", clock(at), symbol, r.RType, body, under), nil
