@@ -19,11 +19,16 @@ func newBar(w io.Writer, total int64, what string, bytes bool) *bar {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
 	}
-	return &bar{progressbar.NewOptions64(total,
+	options := []progressbar.Option{
 		progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(bytes), progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionSetDescription(what), progressbar.OptionClearOnFinish(),
-		progressbar.OptionThrottle(100*time.Millisecond))}
+		progressbar.OptionThrottle(100 * time.Millisecond),
+	}
+	if !bytes {
+		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString("msg"))
+	}
+	return &bar{progressbar.NewOptions64(total, options...)}
 }
 
 func (b *bar) set(n int64) {
