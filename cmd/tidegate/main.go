@@ -46,6 +46,8 @@ type cli struct {
 	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`
 	Demo      demoCmd      `cmd:"" help:"See it work, with nothing to configure: live, or with recorded feeds."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 const description = `A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out.
@@ -62,11 +64,23 @@ type console struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
-	code := run(ctx, os.Args[1:], &console{Out: os.Stdout, Err: os.Stderr})
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go heed(signals, stop)
+	os.Exit(run(ctx, os.Args[1:], &console{Out: os.Stdout, Err: os.Stderr}))
+}
+
+// heed stops the command at the first signal and ends the process at the second, as if nobody had
+// heeded it. It ends with the process.
+func heed(signals <-chan os.Signal, stop func()) {
+	<-signals
 	stop()
-	os.Exit(code)
+	second := <-signals
+	signal.Reset(second)
+	if s, ok := second.(syscall.Signal); ok {
+		_ = syscall.Kill(os.Getpid(), s) // our own process: cannot fail
+	}
 }
 
 // run executes one command line and returns the exit code.
@@ -83,12 +97,13 @@ func run(ctx context.Context, args []string, con *console) int {
 		kong.Bind(con),
 		kong.Vars(replayVars()),
 		kong.Vars(benchVars()),
+		kong.Vars{"version": versionText()},
 	)
 	if err != nil {
 		panic(fmt.Sprintf("tidegate: command line definition: %v", err))
 	}
 	kctx, err := parse(parser, args)
-	if exited >= 0 { // --help was printed
+	if exited >= 0 { // --help or --version was printed
 		return exited
 	}
 	if err != nil {
@@ -121,7 +136,7 @@ func commandOf(err error) string {
 	return "tidegate"
 }
 
-// exitCalled unwinds from kong's exit hook, which it calls after printing help.
+// exitCalled unwinds from kong's exit hook, which it calls after printing help or the version.
 type exitCalled struct{}
 
 func parse(parser *kong.Kong, args []string) (kctx *kong.Context, err error) {
@@ -139,6 +154,11 @@ type versionCmd struct{}
 
 // Run prints what this binary was built from.
 func (versionCmd) Run(con *console) error {
+	_, err := fmt.Fprintln(con.Out, versionText())
+	return err
+}
+
+func versionText() string {
 	revision := "unknown revision"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -147,8 +167,7 @@ func (versionCmd) Run(con *console) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(con.Out, "tidegate %s (%s, %s)\n", version(), revision, runtime.Version())
-	return err
+	return fmt.Sprintf("tidegate %s (%s, %s)", version(), revision, runtime.Version())
 }
 
 // version returns the version of this binary, "devel" where it was built without one.
