@@ -74,8 +74,8 @@ var ErrNothing = errors.New("nothing to replay: the inputs hold no datagram of I
 // after it.
 const timeMax = math.MaxInt64 - 2*market.Day
 
-// checkEvery is how many items pass between looks at the context and the progress. An item is a
-// datagram, a record, or a block of at most 256 KiB.
+// checkEvery is how many datagrams or records pass between looks at the context and the progress.
+// There is a look before every block of an ITCH file: it has thousands of messages.
 const checkEvery = 64
 
 // tickEvery is how much recorded time passes between ticks of all channels. The live process ticks as
@@ -197,7 +197,7 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		s := live[best]
 		at := s.input().at
-		if r.items%checkEvery == 0 || pace != nil {
+		if _, block := s.(*itchSource); block || pace != nil || r.items%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
