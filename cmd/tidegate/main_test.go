@@ -114,7 +114,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if got := mustRun(t, "version"); !strings.HasPrefix(got, "tidegate ") || strings.Count(got, "\n") != 1 {
+	if got := mustRun(t, "version"); !strings.HasPrefix(got, "tidegate ") || strings.Count(got, "\n") != 1 || got != mustRun(t, "--version") {
 		t.Errorf("version prints %q, want one line", got)
 	}
 }
@@ -136,6 +136,7 @@ func TestUsageErrors(t *testing.T) {
 		{"replay", []string{`expected "<file> ..."`, `See "tidegate replay --help"`}},
 		{"replay FILE --colour", []string{"unknown flag --colour", `See "tidegate replay --help"`}},
 		{"replay FILE --schema mbo-1", []string{`--schema "mbo-1"`, "want one of", strings.Join(schemas, ", ")}},
+		{"replay FILE --schema mbp-1", []string{"--schema mbp-1", "--out", "missing"}},
 		{"replay FILE --publisher NYSE", []string{`--publisher "NYSE"`, "want one of", "XNAS.ITCH"}},
 		{"replay FILE --speed fast", []string{`--speed "fast"`, "want max, or a multiple from 0.001x to 1000000x"}},
 		{"replay FILE --speed 0", []string{`--speed "0"`}},
@@ -150,6 +151,8 @@ func TestUsageErrors(t *testing.T) {
 		{"replay FILE --gap-deadline 2m", []string{"--gap-deadline 2m0s", "want 0s to 1m"}},
 		{"replay FILE --gap-deadline=-1ms", []string{"--gap-deadline -1ms", "want 0s to 1m"}},
 		{"replay FILE --gap-deadline soon", []string{"--gap-deadline", "soon"}},
+		{"stat --url http://", []string{`--url "http://"`, "want one like"}},
+		{"subscribe -d XSIM.ITCH -s mbp-1 --snapshot --key 0123456789abcdef0123456789abcdef", []string{"--snapshot: schema mbp-1 has none, only mbo has"}},
 		{"generate", []string{`"capture", "itch"`, `See "tidegate generate --help"`}},
 		{"generate capture", []string{`expected "<dir>"`}},
 		{"generate capture DIR --rate 0", []string{"rate 0", "want 1 to"}},

@@ -65,6 +65,9 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 	if opt.Schema, ok = dbn.ParseSchema(c.Schema); !ok || !slices.Contains(derive.Schemas(), opt.Schema) {
 		return opt, fmt.Errorf("--schema %q: want one of %s", c.Schema, replayVars()["schemas"])
 	}
+	if opt.Schema != dbn.SchemaMBO && c.Out == "" {
+		return opt, fmt.Errorf("--schema %s: it is the schema of --out, which is missing", opt.Schema)
+	}
 	if opt.Speed, err = parseSpeed(c.Speed); err != nil {
 		return opt, err
 	}
@@ -142,7 +145,7 @@ func (c *replayCmd) report(w io.Writer, result *replay.Result) error {
 	for _, symbol := range c.Book {
 		found := result.Books(symbol, c.Depth)
 		if len(found) == 0 {
-			unknown = errors.Join(unknown, fmt.Errorf("--book %s: no instrument of that symbol in the input", symbol))
+			unknown = errors.Join(unknown, fmt.Errorf("--book %s: no instrument of that symbol in the input%s", symbol, examples(result)))
 		}
 		books = append(books, found...)
 	}
@@ -169,6 +172,24 @@ func (c *replayCmd) report(w io.Writer, result *replay.Result) error {
 		}
 	}
 	return unknown
+}
+
+// examples names a few of the symbols that a replay found.
+func examples(result *replay.Result) string {
+	const enough = 8
+	var symbols []string
+	for _, ch := range result.Channels {
+		for _, in := range ch.Pipeline.Instruments() {
+			if len(symbols) == enough {
+				return "; it has " + strings.Join(symbols, ", ") + " and more"
+			}
+			symbols = append(symbols, in.Symbol)
+		}
+	}
+	if len(symbols) == 0 {
+		return "; it names none"
+	}
+	return "; it has " + strings.Join(symbols, ", ")
 }
 
 // progressBar returns a callback that draws a bar with rate and time left, or nil where w is no

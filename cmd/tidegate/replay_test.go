@@ -74,7 +74,7 @@ func TestReplayJSON(t *testing.T) {
 func TestReplayUnknownSymbol(t *testing.T) {
 	a, _ := pair(t)
 	code, stdout, stderr := tidegate(t, "replay", a, "--book", "NOPE", "--book", busiest)
-	if code != exitFailure || !strings.Contains(stderr, "--book NOPE: no instrument of that symbol") {
+	if code != exitFailure || !strings.Contains(stderr, "--book NOPE: no instrument of that symbol in the input; it has "+busiest) {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
 	wantContains(t, "stdout", stdout, "channel", busiest+" (instrument 1")

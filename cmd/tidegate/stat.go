@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -36,6 +39,13 @@ func (c *statCmd) Run(ctx context.Context, con *console) error {
 	if c.Watch != 0 && c.Watch < 100*time.Millisecond {
 		return usageError{fmt.Errorf("--watch %v: want at least 100ms", c.Watch)}
 	}
+	if !strings.Contains(c.URL, "://") {
+		c.URL = "http://" + c.URL
+	}
+	if u, err := url.Parse(c.URL); err != nil || u.Host == "" {
+		return usageError{fmt.Errorf("--url %q: want one like http://127.0.0.1:8080", c.URL)}
+	}
+	c.URL = strings.TrimSuffix(c.URL, "/")
 	f, ok := con.Out.(*os.File)
 	clear := ok && term.IsTerminal(int(f.Fd())) && c.Watch != 0 && !c.JSON
 	var before *stat
@@ -83,14 +93,17 @@ func (c *statCmd) look(ctx context.Context) (*stat, error) {
 func (c *statCmd) get(ctx context.Context, path string, to any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.URL, "/")+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+path, nil)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	if c.Token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.Token)
 	}
 	response, err := http.DefaultClient.Do(request)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return errors.New("nothing listens there: does the gateway run, and is this its admin.listen?")
+	}
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func TestStatErrors(t *testing.T) {
 		t.Errorf("a short time: exit %d, %q", code, stderr)
 	}
 	s.Close()
-	if code, _, stderr := tidegate(t, "stat", "--url", s.URL); code != exitFailure || !strings.Contains(stderr, "connection refused") {
+	if code, _, stderr := tidegate(t, "stat", "--url", s.URL); code != exitFailure || !strings.Contains(stderr, "does the gateway run") {
 		t.Errorf("nobody there: exit %d, %q", code, stderr)
 	}
 }
