@@ -135,7 +135,6 @@ func TestRunConsolidated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	if err := c.Subscribe(dbn.SchemaCMBP1, dbn.STypeRawSymbol, []string{lsg.AllSymbols}, false, market.UndefTime); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +142,10 @@ func TestRunConsolidated(t *testing.T) {
 		t.Fatal(err)
 	}
 	acknowledged, result := make(chan struct{}), make(chan quotes, 1)
-	go func() { result <- collectQuotes(c, acknowledged) }()
+	go func() {
+		defer c.Close()
+		result <- collectQuotes(c, acknowledged)
+	}()
 	select {
 	case <-acknowledged:
 	case <-time.After(patience):
