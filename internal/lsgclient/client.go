@@ -169,7 +169,12 @@ func (c *Client) authenticate() error {
 		return err
 	}
 	line, err := c.line()
-	if err != nil {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("read greeting: closed at once, as a gateway does with more connections than it allows: %w", err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("read greeting: nothing came, as from a port for TLS: %w", err)
+	case err != nil:
 		return fmt.Errorf("read greeting: %w", err)
 	}
 	if _, err := lsg.ParseGreeting(line); err != nil {

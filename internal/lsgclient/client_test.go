@@ -216,7 +216,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"wrong key", func(s *lsgtest.Session) { s.Hello(); s.Line(); s.Say("success=0|error=unknown key, see a=b\n") }, ErrRefused, "refused by the gateway: unknown key, see a=b"},
 		{"no reason", func(s *lsgtest.Session) { s.Hello(); s.Line(); s.Say("success=0\n") }, ErrRefused, "refused"},
-		{"closed at once", func(*lsgtest.Session) {}, nil, "read greeting"},
+		{"closed at once", func(*lsgtest.Session) {}, io.ErrUnexpectedEOF, "read greeting: closed at once"},
 		{"closed in greeting", func(s *lsgtest.Session) { s.Say("lsg_ver") }, io.ErrUnexpectedEOF, "read greeting"},
 		{"closed before challenge", func(s *lsgtest.Session) { s.Say("lsg_version=1\n") }, io.ErrUnexpectedEOF, "read challenge"},
 		{"closed before response", func(s *lsgtest.Session) { s.Hello(); s.Line() }, io.ErrUnexpectedEOF, "read response"},
