@@ -21,8 +21,8 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup ## run a simulated market through the gateway to a subscriber, cut lines, compare books
-	@$(GO) run ./cmd/tidegate demo --dir $(OUT)/demo
+demo: build ## run a simulated market through the gateway to a subscriber, cut lines, compare books
+	@./bin/tidegate demo --dir $(OUT)/demo
 
 build: setup ## build bin/tidegate
 	$(GO) build -trimpath -o bin/tidegate ./cmd/tidegate

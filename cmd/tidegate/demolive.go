@@ -44,8 +44,9 @@ func (c *demoLiveCmd) Run(ctx context.Context, con *console) error {
 	}
 	defer follower.close()
 	d.say("\n2. A subscriber took a snapshot of every book and follows. Try one of your own, in another terminal:")
-	d.say("   tidegate subscribe --addr %s --dataset %s --key %s --schema mbp-1", d.subscribers, market.Simulated.Dataset, demoKey)
-	d.say("   tidegate stat --url %s", d.admin)
+	me := os.Args[0] // as it was called: it may not be on the path
+	d.say("   %s subscribe --addr %s --dataset %s --key %s --schema mbp-1", me, d.subscribers, market.Simulated.Dataset, demoKey)
+	d.say("   %s stat --url %s", me, d.admin)
 
 	d.say("\n3. The market runs; first line A is cut, then line B.")
 	if err := d.trade(ctx, c.For, follower); err != nil {
