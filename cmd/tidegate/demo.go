@@ -31,12 +31,6 @@ func (c *demoRecordedCmd) Run(ctx context.Context, con *console) error {
 	say("1. A simulated venue trades for three minutes; two lines carry its feed, both imperfect.")
 	gen := generateCaptureCmd{Seed: c.Seed, Trading: 3 * time.Minute, Instruments: 8, Rate: 1600}
 	cfg := gen.config()
-	// The other line is waited for until a price would be stale. Let nothing stand still longer.
-	for _, l := range cfg.Lines {
-		for i := range l.Clogged {
-			l.Clogged[i].To = l.Clogged[i].From + 40*market.Millisecond
-		}
-	}
 	truth, err := writeCaptures(ctx, c.Dir, cfg)
 	if err != nil {
 		return err

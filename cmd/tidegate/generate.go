@@ -30,7 +30,7 @@ type generateCaptureCmd struct {
 	Instruments int           `default:"8" help:"Number of instruments."`
 	Rate        int           `default:"1600" help:"Average messages per second."`
 	Lossless    bool          `help:"Deliver every packet at once on both lines."`
-	Gaps        bool          `help:"Let both lines lose the same packet now and then, so that messages are lost for good."`
+	Gaps        bool          `help:"Let both lines lose the same packet now and then, and one stand still for long, so that messages are lost for good."`
 }
 
 // Run writes the captures.
@@ -44,8 +44,8 @@ func (c *generateCaptureCmd) Run(ctx context.Context, con *console) error {
 	}
 	fmt.Fprintf(con.Out, "%d messages of %d instruments\n", truth.Messages, len(truth.Books))
 	for _, l := range truth.Lines {
-		fmt.Fprintf(con.Out, "line %s: %d packets sent, %d lost, %d duplicated, %d reordered: %s\n",
-			l.Name, l.Packets, l.Lost, l.Duplicated, l.Reordered, capturePath(c.Dir, l.Name))
+		fmt.Fprintf(con.Out, "line %s: %d packets sent, %d lost, %d duplicated, %d reordered, %d clogged: %s\n",
+			l.Name, l.Packets, l.Lost, l.Duplicated, l.Reordered, l.Clogged, capturePath(c.Dir, l.Name))
 	}
 	fmt.Fprintf(con.Out, "truth: %s\n", filepath.Join(c.Dir, truthName))
 	return nil
@@ -61,7 +61,14 @@ func (c *generateCaptureCmd) config() venue.FeedConfig {
 		listed := slices.ContainsFunc(cfg.Market.Listings, func(l venue.Listing) bool { return l.Symbol == h.Symbol })
 		return !listed || h.At+h.For >= cfg.Market.Trading
 	})
-	cfg.Protected = !c.Gaps
+	if cfg.Protected = !c.Gaps; cfg.Protected {
+		// A line that stands still for longer than the other is waited for loses messages too.
+		for _, l := range cfg.Lines {
+			for i := range l.Clogged {
+				l.Clogged[i].To = l.Clogged[i].From + 40*market.Millisecond
+			}
+		}
+	}
 	if c.Lossless {
 		for i := range cfg.Lines {
 			cfg.Lines[i].Impairment = venue.Impairment{}
