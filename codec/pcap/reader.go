@@ -42,15 +42,15 @@ type Datagram struct {
 // Stats counts what became of the frames of a capture. All but Frames and Datagrams are reasons to
 // skip a frame.
 type Stats struct {
-	Frames    uint64 // frames read
-	Datagrams uint64 // UDP datagrams delivered
+	Frames    uint64 `json:"frames"`    // frames read
+	Datagrams uint64 `json:"datagrams"` // UDP datagrams delivered
 
-	UnknownLink uint64 // the interface's link type is none of those in the package comment
-	NotIP       uint64 // neither IPv4 nor IPv6
-	NotUDP      uint64 // IP, but another protocol
-	Fragment    uint64 // part of a fragmented datagram
-	Truncated   uint64 // fewer bytes captured than were on the wire, and the datagram needs them
-	Malformed   uint64 // lengths or versions that contradict each other
+	UnknownLink uint64 `json:"unknown_link"` // the interface's link type is none of those in the package comment
+	NotIP       uint64 `json:"not_ip"`       // neither IPv4 nor IPv6
+	NotUDP      uint64 `json:"not_udp"`      // IP, but another protocol
+	Fragment    uint64 `json:"fragment"`     // part of a fragmented datagram
+	Truncated   uint64 `json:"truncated"`    // fewer bytes captured than were on the wire, and the datagram needs them
+	Malformed   uint64 `json:"malformed"`    // lengths or versions that contradict each other
 }
 
 // Skipped returns the number of frames that were not delivered.
