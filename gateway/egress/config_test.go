@@ -23,6 +23,7 @@ func TestConfigExplains(t *testing.T) {
 		"egress: loops 33: want 1 to 32":                            func(c *Config) { c.Loops = 33 },
 		"egress: pass bytes 100: want 4096 to 16777216":             func(c *Config) { c.PassBytes = 100 },
 		"egress: send buffer bytes -1: want none or more":           func(c *Config) { c.SendBufferBytes = -1 },
+
 		"egress: no feeds":                                                           func(c *Config) { c.Feeds = nil },
 		"egress: heartbeat 1ns: want 1 ms to 24 h":                                   func(c *Config) { c.Heartbeat = time.Nanosecond },
 		"egress: feed XSIM.ITCH: given twice":                                        func(c *Config) { c.Feeds = append(c.Feeds, c.Feeds[0]) },
