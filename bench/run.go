@@ -58,11 +58,11 @@ func run(ctx context.Context, o Options, p processor, r *Report) error {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("%s: %w", r.Name, err)
 		}
-		one, err := pass(ctx, f, buf, p, func(n int64) {
-			if o.Progress != nil {
-				o.Progress(i, n)
-			}
-		})
+		var progress func(int64) // nil: none
+		if o.Progress != nil {
+			progress = func(n int64) { o.Progress(i, n) }
+		}
+		one, err := pass(ctx, f, buf, p, progress)
 		if err != nil {
 			return fmt.Errorf("%s: run %d over %s: %w", r.Name, i+1, o.Path, err)
 		}
@@ -111,10 +111,15 @@ func pass(ctx context.Context, f io.Reader, buf []byte, p processor, progress fu
 		one.ReadNanos += t1.Sub(t0).Nanoseconds()
 		one.ProcessNanos += t2.Sub(t1).Nanoseconds()
 		p.blockDone()
-		progress(one.bytes)
+		if progress != nil { // what it allocates is not the measured code's
+			runtime.ReadMemStats(&after)
+			one.Mallocs += after.Mallocs - before.Mallocs
+			progress(one.bytes)
+			runtime.ReadMemStats(&before)
+		}
 	}
 	runtime.ReadMemStats(&after)
-	one.Mallocs = after.Mallocs - before.Mallocs
+	one.Mallocs += after.Mallocs - before.Mallocs
 	// What remains is the end-of-session marker, or nothing.
 	if have != 0 && (have != 2 || buf[0] != 0 || buf[1] != 0) {
 		return one, fmt.Errorf("%d bytes remain that are no message", have)

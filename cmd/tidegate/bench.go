@@ -54,12 +54,13 @@ func (c *benchOptions) run(ctx context.Context, con *console, measure func(conte
 		opt.Path, opt.Truth = path, &truth
 	}
 	if info, err := os.Stat(opt.Path); err == nil && !c.Quiet {
-		b := newBar(con.Err, info.Size(), "measure", true)
-		opt.Progress = func(run int, bytes int64) {
-			b.describe(fmt.Sprintf("run %d of %d", run+1, c.Runs))
-			b.set(bytes)
+		if b := newBar(con.Err, info.Size(), "measure", true); b != nil {
+			opt.Progress = func(run int, bytes int64) {
+				b.describe(fmt.Sprintf("run %d of %d", run+1, c.Runs))
+				b.set(bytes)
+			}
+			defer b.finish()
 		}
-		defer b.finish()
 	}
 	report, err := measure(ctx, opt)
 	if err != nil {
