@@ -14,6 +14,10 @@ var (
 	NasdaqITCH   = Publisher{2, "XNAS.ITCH", "XNAS"}
 	NasdaqBX     = Publisher{3, "XBOS.ITCH", "XBOS"}
 	NasdaqPSX    = Publisher{4, "XPSX.ITCH", "XPSX"}
+	CboeBZX      = Publisher{5, "BATS.PITCH", "BATS"}
+	CboeBYX      = Publisher{6, "BATY.PITCH", "BATY"}
+	CboeEDGA     = Publisher{7, "EDGA.PITCH", "EDGA"}
+	CboeEDGX     = Publisher{8, "EDGX.PITCH", "EDGX"}
 	IEXTops      = Publisher{38, "IEXG.TOPS", "IEXG"}
 	IEXDeep      = Publisher{60001, "IEXG.DEEP", "IEXG"}
 	Simulated    = Publisher{60002, "XSIM.ITCH", "XSIM"} // the simulated venue
@@ -21,7 +25,8 @@ var (
 )
 
 var publishers = [...]Publisher{
-	GlobexMDP3, NasdaqITCH, NasdaqBX, NasdaqPSX, IEXTops, IEXDeep, Simulated, Consolidated,
+	GlobexMDP3, NasdaqITCH, NasdaqBX, NasdaqPSX, CboeBZX, CboeBYX, CboeEDGA, CboeEDGX, IEXTops, IEXDeep,
+	Simulated, Consolidated,
 }
 
 // PublisherByDataset returns the publisher of a dataset code.
