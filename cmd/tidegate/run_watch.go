@@ -22,7 +22,6 @@ type watcher struct {
 	monitor *admin.Monitor
 	log     *slog.Logger
 	feeds   map[string]*watchedFeed
-	open    map[uint64]admin.SessionReport
 	dropped uint64 // by the recording
 	slow    uint64
 }
@@ -42,7 +41,7 @@ type watchedLine struct {
 }
 
 func newWatcher(m *admin.Monitor, log *slog.Logger) *watcher {
-	return &watcher{monitor: m, log: log, feeds: make(map[string]*watchedFeed), open: make(map[uint64]admin.SessionReport)}
+	return &watcher{monitor: m, log: log, feeds: make(map[string]*watchedFeed)}
 }
 
 // run looks until ctx ends.
@@ -149,17 +148,6 @@ func (w *watcher) onGaps(log *slog.Logger, f *admin.FeedReport, seen *watchedFee
 }
 
 func (w *watcher) onSubscribers(r *admin.SubscribersReport) {
-	now := make(map[uint64]admin.SessionReport, len(r.Sessions))
-	for _, s := range r.Sessions {
-		now[s.ID] = s
-	}
-	for id, s := range w.open {
-		if _, ok := now[id]; !ok {
-			w.log.Info("session closed", "session", id, "key", s.Key, "dataset", s.Dataset, "address", s.Addr,
-				"open_for", time.Since(s.Opened).Round(time.Second).String(), "records", s.Records, "bytes", s.Bytes, "skipped", s.Skipped)
-		}
-	}
-	w.open = now
 	if slow := r.Counts["slow"]; slow > w.slow {
 		w.log.Warn("subscribers became slow", "times", slow-w.slow, "skipped_in_all", r.Counts["skipped"])
 		w.slow = slow

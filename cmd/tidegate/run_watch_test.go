@@ -76,25 +76,15 @@ func TestWatcher(t *testing.T) {
 	}, "from=20 ", "from=30 ", "from=40 ", "from=50 ", "from=60 ", `msg="gaps: messages are lost" feed=sim gaps=7 messages=14`, "datagrams=7 in_all=8")
 	look(same)
 
-	sessions := func(slow uint64, ids ...uint64) string {
+	subscribers := func(slow uint64) string {
 		out.Reset()
-		r := &admin.SubscribersReport{Counts: map[string]uint64{"slow": slow}}
-		for _, id := range ids {
-			r.Sessions = append(r.Sessions, admin.SessionReport{ID: id, Key: "one", Records: 10 * id})
-		}
-		w.onSubscribers(r)
+		w.onSubscribers(&admin.SubscribersReport{Counts: map[string]uint64{"slow": slow}})
 		return out.String()
 	}
-	if got := sessions(0, 1, 2); got != "" {
-		t.Errorf("two sessions open: %s", got)
-	}
-	if got := sessions(0, 2); !strings.Contains(got, `level=INFO msg="session closed" session=1 key=one`) || !strings.Contains(got, "records=10") {
-		t.Errorf("one closes: %s", got)
-	}
-	if got := sessions(3, 2); !strings.Contains(got, "level=WARN msg=\"subscribers became slow\" times=3") || strings.Contains(got, "closed") {
+	if got := subscribers(3); !strings.Contains(got, "level=WARN msg=\"subscribers became slow\" times=3") {
 		t.Errorf("one is slow: %s", got)
 	}
-	if got := sessions(3, 2); got != "" {
+	if got := subscribers(3); got != "" {
 		t.Errorf("nothing new: %s", got)
 	}
 }

@@ -52,6 +52,7 @@ func newWorld(t *testing.T) *world {
 			State: "streaming", Schemas: []string{"mbo"}, Subscriptions: 1, Opened: 1e18, Records: 3, Bytes: 4, Behind: 5, Held: 6,
 		}},
 		Counts: egress.Counts{Opened: 9}, Refusals: egress.Refusals{Auth: 10},
+		Closes: map[string]uint64{"client": 11}, Handshakes: map[string]uint64{"not_tls": 12},
 	}}
 	ring, err := bus.New(bus.DefaultConfig())
 	if err != nil {
@@ -326,7 +327,8 @@ func TestFeeds(t *testing.T) {
 	_, _, body = get("GET", "/subscribers", "", nil)
 	s := decode[SubscribersReport](t, body)
 	if s.Connections != 2 || len(s.Sessions) != 2 || s.Sessions[0].ID != 7 || s.Sessions[0].Client != "x <&>" ||
-		s.Sessions[0].Addr != "192.0.2.1:5" || s.Sessions[0].Behind != 5 || s.Counts["opened"] != 9 || s.Refusals["auth"] != 10 {
+		s.Sessions[0].Addr != "192.0.2.1:5" || s.Sessions[0].Behind != 5 || s.Counts["opened"] != 9 || s.Refusals["auth"] != 10 ||
+		s.Closes["client"] != 11 || s.Handshakes["not_tls"] != 12 {
 		t.Errorf("subscribers %+v", s)
 	}
 }
@@ -461,6 +463,8 @@ func TestMetrics(t *testing.T) {
 		{value("tidegate_ring_entries_total"), r.Ring.Entries},
 		{value("tidegate_subscriber_opened_total"), 9},
 		{value("tidegate_subscriber_refusals_total", "reason", "auth"), 10},
+		{value("tidegate_subscriber_closes_total", "reason", "client"), 11},
+		{value("tidegate_subscriber_handshakes_total", "reason", "not_tls"), 12},
 		{value("tidegate_subscriber_behind_max"), 5},
 		{value("tidegate_subscriber_states", "state", "ready"), 1},
 	} {

@@ -51,6 +51,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		for _, count := range egressRefusals {
 			e.counter("subscriber_refusals", "Times that somebody was refused, by reason.", count.of(&st.Refusals), "reason", count.name)
 		}
+		for reason, n := range st.Closes {
+			e.counter("subscriber_closes", "Connections that were closed, by reason.", n, "reason", reason)
+		}
+		for reason, n := range st.Handshakes {
+			e.counter("subscriber_handshakes", "TLS handshakes that failed, by reason.", n, "reason", reason)
+		}
 		behind, held := uint64(0), 0
 		for i := range st.Sessions {
 			behind, held = max(behind, st.Sessions[i].Behind), held+st.Sessions[i].Held

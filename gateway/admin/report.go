@@ -134,6 +134,8 @@ type SubscribersReport struct {
 	Sessions    []SessionReport   `json:"sessions"` // by id
 	Counts      map[string]uint64 `json:"counts"`
 	Refusals    map[string]uint64 `json:"refusals"`
+	Closes      map[string]uint64 `json:"closes"`     // connections that were closed, by reason
+	Handshakes  map[string]uint64 `json:"handshakes"` // TLS handshakes that failed, by reason
 }
 
 // A SessionReport is the state of a session.

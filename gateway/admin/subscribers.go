@@ -19,7 +19,7 @@ func (m *Monitor) Subscribers(ctx context.Context) (*SubscribersReport, error) {
 	}
 	r := &SubscribersReport{
 		Connections: st.Connections, States: st.States, Sessions: make([]SessionReport, 0, len(st.Sessions)),
-		Counts: make(map[string]uint64), Refusals: make(map[string]uint64),
+		Counts: make(map[string]uint64), Refusals: make(map[string]uint64), Closes: st.Closes, Handshakes: st.Handshakes,
 	}
 	for i := range st.Sessions {
 		s := &st.Sessions[i]
@@ -56,7 +56,6 @@ var egressCounts = []struct {
 	of             func(*egress.Counts) uint64
 }{
 	{"opened", "Connections that were let in.", func(c *egress.Counts) uint64 { return c.Opened }},
-	{"handshakes", "TLS handshakes that failed, and TLS connections dropped because too many were under way.", func(c *egress.Counts) uint64 { return c.Handshakes }},
 	{"garbage", "Connections closed because of their first line, or because it was too long.", func(c *egress.Counts) uint64 { return c.Garbage }},
 	{"timeouts", "Connections closed because they did not authenticate, or start, in time.", func(c *egress.Counts) uint64 { return c.Timeouts }},
 	{"faults", "Sessions ended by an error record.", func(c *egress.Counts) uint64 { return c.Faults }},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"tidegate/codec/lsg"
@@ -13,11 +14,15 @@ import (
 // admission decides who comes in. All loops share it, so it has a lock; nobody takes it on the path
 // of records.
 type admission struct {
-	mu          sync.Mutex
+	datasets []string // that are served, in the order of the configuration
+	log      *sparingLog
+
+	mu          sync.Mutex // of the rest
 	limits      Limits
 	keys        []Key
 	secrets     []lsg.Key // of keys, in the same order
-	connections int
+	connections int       // that were admitted
+	turnedAway  int       // that were not, and are being told why
 	sessions    map[holder]int
 	recent      map[netip.Addr]arrivals
 	lastID      uint64 // of a session
@@ -35,8 +40,12 @@ type arrivals struct {
 	n     int
 }
 
-// recentMax is how many addresses are remembered before those of past seconds are forgotten.
-const recentMax = 4096
+const (
+	// recentMax is how many addresses are remembered before those of past seconds are forgotten.
+	recentMax = 4096
+	// turnedAwayMax is how many connections are told at a time that they are not let in.
+	turnedAwayMax = 64
+)
 
 // A refusal is why somebody may not come in, in the words that the client is told.
 type refusal string
@@ -46,14 +55,20 @@ func (r refusal) Error() string { return string(r) }
 const (
 	errStopping     refusal = "gateway is stopping"
 	errConnections  refusal = "gateway has reached its connection limit"
-	errTooFast      refusal = "too many connections of this address in a second"
+	errTooFast      refusal = "too many new connections of this address"
 	errAuth         refusal = "authentication failed"
 	errDeactivated  refusal = textDeactivated
 	errSessionLimit refusal = textLimit
 )
 
 func newAdmission(cfg *Config, firstID uint64) *admission {
-	a := &admission{sessions: make(map[holder]int), recent: make(map[netip.Addr]arrivals), lastID: firstID}
+	a := &admission{
+		sessions: make(map[holder]int), recent: make(map[netip.Addr]arrivals), lastID: firstID,
+		log: &sparingLog{log: cfg.Log, text: "connection refused"},
+	}
+	for i := range cfg.Feeds {
+		a.datasets = append(a.datasets, cfg.Feeds[i].Dataset)
+	}
 	a.reload(cfg.Keys, cfg.Limits)
 	return a
 }
@@ -74,26 +89,39 @@ func (a *admission) currentLimits() Limits {
 	return a.limits
 }
 
-// connect admits a connection, or says why not. Every connection that was admitted must disconnect.
-func (a *admission) connect(addr netip.Addr, now market.Nanos) error {
+// connect admits a connection, or says why not. One that is not let in may still be told why: its
+// session answers the authentication with the reason. tell says so. There is a bound to that, of an
+// address and of all, so that being turned away costs little; who is beyond it is closed at once.
+//
+// Every connection that was admitted, or is told why not, must disconnect.
+func (a *admission) connect(addr netip.Addr, now market.Nanos) (tell bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	n := a.arrive(addr, now)
+	limit := a.limits.ConnectionsPerSecond
 	switch {
 	case a.stopping:
 		a.refusals.Stopping++
-		return errStopping
-	case a.tooFast(addr, now):
+		return false, errStopping
+	case n > limit:
 		a.refusals.Rate++
-		return errTooFast
+		err = fmt.Errorf("%w: at most %d a second", errTooFast, limit)
 	case a.connections >= a.limits.Connections:
 		a.refusals.Connections++
-		return errConnections
+		err = errConnections
+	default:
+		a.connections++
+		return false, nil
 	}
-	a.connections++
-	return nil
+	if n > 2*limit || a.turnedAway == turnedAwayMax {
+		return false, err
+	}
+	a.turnedAway++
+	return true, err
 }
 
-func (a *admission) tooFast(addr netip.Addr, now market.Nanos) bool {
+// arrive returns how many connections of an address have come within a second, with this one.
+func (a *admission) arrive(addr netip.Addr, now market.Nanos) int {
 	r, ok := a.recent[addr]
 	if !ok || now-r.since >= market.Second {
 		if len(a.recent) >= recentMax {
@@ -105,17 +133,19 @@ func (a *admission) tooFast(addr netip.Addr, now market.Nanos) bool {
 		}
 		r = arrivals{since: now}
 	}
-	if r.n >= a.limits.ConnectionsPerSecond {
-		return true
-	}
 	r.n++
 	a.recent[addr] = r
-	return false
+	return r.n
 }
 
-func (a *admission) disconnect() {
+// disconnect forgets a connection; turnedAway is whether it was only told why it was not let in.
+func (a *admission) disconnect(turnedAway bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if turnedAway {
+		a.turnedAway--
+		return
+	}
 	a.connections--
 }
 
@@ -141,7 +171,7 @@ func (a *admission) authenticate(c lsg.Challenge, r *lsg.AuthRequest, known bool
 		return holder{}, 0, errDeactivated
 	case !known || k.Datasets != nil && !slices.Contains(k.Datasets, r.Dataset):
 		a.refusals.Auth++
-		return holder{}, 0, fmt.Errorf("%w: no access to dataset %s", errAuth, r.Dataset)
+		return holder{}, 0, fmt.Errorf("%w: no access to dataset %s: this key is good for %s", errAuth, r.Dataset, a.goodFor(k))
 	case a.sessions[h] >= a.limits.SessionsPerKey:
 		a.refusals.Sessions++
 		return holder{}, 0, errSessionLimit
@@ -149,6 +179,27 @@ func (a *admission) authenticate(c lsg.Challenge, r *lsg.AuthRequest, known bool
 	a.sessions[h]++
 	a.lastID++
 	return h, a.lastID, nil
+}
+
+// datasetsNamed is how many datasets a refusal names.
+const datasetsNamed = 10
+
+// goodFor names the datasets that a key opens and that are served: what somebody who has proved to have
+// the key may know.
+func (a *admission) goodFor(k *Key) string {
+	var names []string
+	for _, dataset := range a.datasets {
+		if k.Datasets == nil || slices.Contains(k.Datasets, dataset) {
+			names = append(names, dataset)
+		}
+	}
+	switch n := len(names); {
+	case n == 0:
+		return "none that this gateway has"
+	case n > datasetsNamed:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:datasetsNamed], ", "), n-datasetsNamed)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (a *admission) release(h holder) {

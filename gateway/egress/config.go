@@ -54,7 +54,7 @@ type Key struct {
 // Limits bound what clients may use. All are at least 1.
 type Limits struct {
 	Connections            int // open at a time, whatever their state
-	ConnectionsPerSecond   int // of one address; more are closed at once
+	ConnectionsPerSecond   int // of one address; more are turned away
 	SessionsPerKey         int // of one key and dataset
 	SubscriptionsPerSecond int // of one session; more are delayed
 	SubscriptionsMax       int // of one session

@@ -119,19 +119,22 @@ func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	c.SetContext(k)
 	who := peer{tls: secure != nil}
 	if secure != nil {
-		who.addr = secure.addr
+		who.addr, who.turnedAway = secure.addr, secure.turnedAway
 	} else {
 		// Not by the engine's own option: with it the engine forgets why it cannot listen.
 		_ = c.SetKeepAlivePeriod(keepAlive) // without it sessions still end by what they do not read
 		who.addr = addrPort(c.RemoteAddr())
-		if err := e.server.admission.connect(who.addr.Addr(), now); err != nil {
+		tell, err := e.server.admission.connect(who.addr.Addr(), now)
+		if err != nil && !tell {
+			e.server.admission.log.info(now, "address", who.addr, "tls", false, "reason", err.Error(), "told", false)
 			return nil, gnet.Close
 		}
+		who.turnedAway = err
 	}
 	l, err := e.server.loopOf(c.EventLoop())
 	if err != nil {
 		e.server.cfg.Log.Error("no loop for a connection", "error", err)
-		e.server.admission.disconnect()
+		e.server.admission.disconnect(who.turnedAway != nil)
 		return nil, gnet.Close
 	}
 	k.loop = l
@@ -160,13 +163,13 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 }
 
 // OnClose ends a session.
-func (e *engine) OnClose(c gnet.Conn, _ error) gnet.Action {
+func (e *engine) OnClose(c gnet.Conn, err error) gnet.Action {
 	k, ok := c.Context().(*socket)
 	if !ok {
 		return gnet.None
 	}
 	if k.session != nil {
-		k.loop.loop.closed(k.session)
+		k.loop.loop.closed(k.session, closeReasonOfError(err), clock.Now())
 	}
 	if k.secure != nil {
 		k.secure.abort()

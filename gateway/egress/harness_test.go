@@ -210,9 +210,11 @@ const unlimited = 1 << 40
 func (b *bench) dial() *wire {
 	c := &wire{bench: b, window: unlimited}
 	who := peer{addr: netip.MustParseAddrPort("192.0.2.7:1234")}
-	if err := b.loop.admission.connect(who.addr.Addr(), b.time); err != nil {
+	tell, err := b.loop.admission.connect(who.addr.Addr(), b.time)
+	if err != nil && !tell {
 		b.t.Fatal(err)
 	}
+	who.turnedAway = err
 	c.session = b.loop.open(c, who, b.time)
 	c.session.greet(b.time)
 	return c
@@ -241,7 +243,7 @@ func (c *wire) CloseWrite() {
 
 func (c *wire) Close() {
 	c.closed = true
-	c.bench.loop.closed(c.session)
+	c.bench.loop.closed(c.session, closedByClient, c.bench.time)
 }
 
 // open lets the network take n bytes more.

@@ -25,9 +25,17 @@ func (s *session) onBytes(b []byte, now market.Nanos) {
 		s.fail(dbn.ErrorInvalidSubscription, "too much input at once", now)
 		return
 	}
+	if s.state == waitAuth && len(s.in) == 0 && len(b) > 0 && b[0] == tlsHandshake && !s.peer.tls {
+		s.loop.counts.Garbage++
+		s.refuse("this port does not speak TLS", now)
+		return
+	}
 	s.in = append(s.in, b...)
 	s.process(now)
 }
+
+// tlsHandshake is the first byte of what a TLS client says. No line of text begins with it.
+const tlsHandshake = 0x16
 
 // process handles the lines that are complete, unless they must wait.
 func (s *session) process(now market.Nanos) {
@@ -94,6 +102,10 @@ func (s *session) onLine(line []byte, now market.Nanos) {
 }
 
 func (s *session) authenticate(line []byte, now market.Nanos) {
+	if s.peer.turnedAway != nil {
+		s.refuse(s.peer.turnedAway.Error(), now)
+		return
+	}
 	r, err := lsg.ParseAuthRequest(line)
 	if err != nil {
 		s.loop.counts.Garbage++
@@ -118,7 +130,7 @@ func (s *session) authenticate(line []byte, now market.Nanos) {
 		s.heartbeat = market.Nanos(r.HeartbeatSeconds) * market.Second
 	}
 	s.state, s.deadline = ready, now+nanos(s.loop.cfg.StartTimeout)
-	s.loop.cfg.Log.Info("session authenticated", "session", id, "key", h.key, "dataset", h.dataset, "address", s.peer.addr, "client", r.Client)
+	s.logOpened()
 	answer := lsg.AuthResponse{Accepted: true, SessionID: id}
 	s.write(answer.Append(nil), now)
 }

@@ -45,6 +45,7 @@ type loop struct {
 
 	scratch  []byte // what is about to be written to one session
 	counts   Counts
+	closes   closes
 	stopping string // the reason; empty if the loop goes on
 	stopped  func() // called when there is no session left
 }
@@ -226,20 +227,28 @@ func (l *loop) open(t transport, peer peer, now market.Nanos) *session {
 		challenge: lsg.NewChallenge(l.random()), deadline: now + nanos(l.cfg.AuthTimeout),
 	}
 	l.sessions = append(l.sessions, s)
+	if peer.turnedAway != nil {
+		s.deadline = now + nanos(l.cfg.FaultTimeout)
+		return s
+	}
 	l.counts.Opened++
 	return s
 }
 
-// closed forgets a session, because its connection is closed.
-func (l *loop) closed(s *session) {
+// closed forgets a session, because its connection is closed: for a reason, unless the gateway had one
+// of its own.
+func (l *loop) closed(s *session, r closeReason, now market.Nanos) {
 	if s.state == closed {
 		return
 	}
 	s.leave()
+	s.because(r, "")
+	l.closes[s.closing]++
+	s.logClosed(now)
 	if s.holder != (holder{}) {
 		l.admission.release(s.holder)
 	}
-	l.admission.disconnect()
+	l.admission.disconnect(s.peer.turnedAway != nil)
 	s.state = closed
 	l.sessions = without(l.sessions, s.index, func(s *session, i int) { s.index = i })
 	if l.stopped != nil && len(l.sessions) == 0 {
@@ -322,7 +331,8 @@ func (l *loop) sayGoodbye(now market.Nanos) {
 
 // stats copies what others may know.
 func (l *loop) stats() Stats {
-	st := Stats{Counts: l.counts, States: make(map[string]int)}
+	st := Stats{Counts: l.counts, States: make(map[string]int), Closes: make(map[string]uint64)}
+	l.closes.addTo(st.Closes)
 	for _, s := range l.sessions {
 		st.States[s.state.String()]++
 		if s.holder != (holder{}) {

@@ -17,10 +17,10 @@ type Server struct {
 	cfg       Config
 	admission *admission
 
-	mu      sync.Mutex // of what follows
-	loops   []*engineLoop
-	stopped bool   // there will be no more loops
-	counts  Counts // of what happens outside of loops
+	mu         sync.Mutex // of what follows
+	loops      []*engineLoop
+	stopped    bool                    // there will be no more loops
+	handshakes [handshakeFaults]uint64 // that failed
 
 	engine *engine  // nil before Start
 	tls    *tlsPort // nil without
@@ -119,13 +119,17 @@ func (s *Server) Reload(keys []Key, limits Limits) error {
 
 // Stats returns the server's figures: each loop's as of the moment it was asked.
 func (s *Server) Stats(ctx context.Context) (Stats, error) {
-	st := Stats{States: make(map[string]int)}
+	st := Stats{States: make(map[string]int), Closes: make(map[string]uint64), Handshakes: make(map[string]uint64)}
+	new(closes).addTo(st.Closes) // every reason is there, also while there is no loop
 	for _, l := range s.allLoops() {
 		reply := make(chan Stats, 1)
 		l.do(func(l *loop, _ market.Nanos) { reply <- l.stats() })
 		select {
 		case r := <-reply:
 			st.Counts.add(&r.Counts)
+			for reason, n := range r.Closes {
+				st.Closes[reason] += n
+			}
 			st.Sessions = append(st.Sessions, r.Sessions...)
 			for state, n := range r.States {
 				st.States[state] += n
@@ -136,7 +140,9 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 		}
 	}
 	s.mu.Lock()
-	st.Counts.add(&s.counts)
+	for r, n := range s.handshakes {
+		st.Handshakes[handshakeNames[r]] = n
+	}
 	s.mu.Unlock()
 	s.admission.mu.Lock()
 	st.Refusals = s.admission.refusals

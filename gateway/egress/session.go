@@ -31,6 +31,8 @@ func (s state) String() string { return stateNames[s] }
 type peer struct {
 	addr netip.AddrPort
 	tls  bool
+	// turnedAway is why the connection is not let in, nil if it is. Its session tells the client so.
+	turnedAway error
 }
 
 // A fault is an error that ends a session.
@@ -50,6 +52,8 @@ type session struct {
 	// deadline is when the session is given up unless it leaves its state; 0 if it may stay.
 	deadline market.Nanos
 	lastSent market.Nanos // when something was written last
+	closing  closeReason  // why the connection will be closed
+	detail   string       // what was said about that
 
 	// Lines of the client.
 	in      []byte // not processed yet
@@ -111,14 +115,15 @@ func (s *session) fail(code dbn.ErrorCode, text string, now market.Nanos) {
 		}
 	case streaming:
 		s.loop.counts.Faults++
-		s.loop.cfg.Log.Info("session ended by a fault", "session", s.id, "key", s.holder.key, "code", code, "text", text)
+		s.because(closeReasonOf(code), text)
 		s.end(s.appendError(s.out, code, text, true, now), now)
 	}
 }
 
 // refuse answers an authentication with a reason and closes.
 func (s *session) refuse(reason string, now market.Nanos) {
-	s.loop.cfg.Log.Info("connection refused", "address", s.peer.addr, "reason", reason)
+	s.because(closedRefused, reason)
+	s.loop.admission.log.info(now, "address", s.peer.addr, "tls", s.peer.tls, "reason", reason)
 	answer := lsg.AuthResponse{Error: reason}
 	s.end(answer.Append(nil), now)
 }
@@ -155,6 +160,9 @@ func (s *session) finish(now market.Nanos) {
 // sayGoodbye ends the session because the gateway stops, unless it is due something.
 func (s *session) sayGoodbye(now market.Nanos) {
 	reason := "gateway is stopping: " + s.loop.stopping
+	if s.state < closing {
+		s.because(closedStopping, "")
+	}
 	switch s.state {
 	case waitAuth:
 		s.refuse(reason, now)
@@ -199,10 +207,19 @@ func (s *session) onTick(now market.Nanos) {
 func (s *session) onDeadline(now market.Nanos) {
 	switch s.state {
 	case waitAuth:
+		if s.peer.turnedAway != nil {
+			s.refuse(s.peer.turnedAway.Error(), now)
+			return
+		}
 		s.loop.counts.Timeouts++
+		s.because(closedTimeout, "")
 		s.refuse("authentication takes too long", now)
 	case ready:
+		if s.held.code != 0 {
+			s.because(closeReasonOf(s.held.code), s.held.text)
+		}
 		s.loop.counts.Timeouts++
+		s.because(closedTimeout, "no start line")
 		s.end(nil, now)
 	default:
 		s.conn.Close()

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func TestAuthentication(t *testing.T) {
 		{"old name of skip", "auth=AUTH|dataset=" + dataset + "|slow_reader_behavior=drop", "success=1|session_id=42"},
 		{"wrong hash", "auth=" + strings.Repeat("0", 64) + "-0abcd|dataset=" + dataset, "success=0|error=authentication failed"},
 		{"unknown bucket", "auth=" + strings.Repeat("0", 64) + "-zzzzz|dataset=" + dataset, "success=0|error=authentication failed"},
-		{"unknown dataset", "auth=AUTH|dataset=XNAS.ITCH", "success=0|error=authentication failed: no access to dataset XNAS.ITCH"},
+		{"unknown dataset", "auth=AUTH|dataset=XNAS.ITCH", "success=0|error=authentication failed: no access to dataset XNAS.ITCH: this key is good for XSIM.ITCH"},
 		{"no auth", "dataset=" + dataset, "success=0|error=authentication line: auth: missing"},
 		{"no dataset", "auth=AUTH", "success=0|error=authentication line: dataset: missing"},
 		{"encoding", "auth=AUTH|encoding=csv|dataset=" + dataset, "success=0|error=encoding csv: this gateway sends dbn"},
@@ -43,9 +44,10 @@ func TestAuthentication(t *testing.T) {
 		{"subscription", subscribeAll, "success=0|error=authentication line: auth: missing"},
 		{"start", "start_session", "success=0|error=authentication line: auth: missing"},
 		{"empty", "", "success=0|error=authentication line: auth: missing"},
-		{"garbage", "\x00\xff\x16\x03\x01", "success=0|error=authentication line: control characters, or not UTF-8"},
+		{"garbage", "\x00\xff\x15\x03\x01", "success=0|error=authentication line: control characters, or not UTF-8"},
+		{"TLS", "\x16\x03\x01\x02\x00", "success=0|error=this port does not speak TLS"},
 		{"disabled", "auth=OLD|dataset=" + dataset, "success=0|error=User or API key deactivated"},
-		{"other dataset's", "auth=OTHER|dataset=" + dataset, "success=0|error=authentication failed: no access to dataset XSIM.ITCH"},
+		{"other dataset's", "auth=OTHER|dataset=" + dataset, "success=0|error=authentication failed: no access to dataset XSIM.ITCH: this key is good for none that this gateway has"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			old, other := strings.Repeat("o", 32), strings.Repeat("t", 32)
@@ -100,8 +102,9 @@ func TestLimitsOfConnections(t *testing.T) {
 	one, two := peerAddr("192.0.2.1:1"), peerAddr("192.0.2.2:1")
 	try := func(p peer, now market.Nanos, want error) {
 		t.Helper()
-		if err := a.connect(p.addr.Addr(), now); err != want {
-			t.Errorf("got %v, want %v", err, want)
+		tell, err := a.connect(p.addr.Addr(), now)
+		if !errors.Is(err, want) || tell != (want == errTooFast || want == errConnections) {
+			t.Errorf("got %v, which is told: %t; want %v", err, tell, want)
 		}
 	}
 	for range 5 {
@@ -111,13 +114,13 @@ func TestLimitsOfConnections(t *testing.T) {
 	try(two, 100, nil)
 	try(one, 100+market.Second, nil)
 	try(one, 100+market.Second, errConnections)
-	a.disconnect()
+	a.disconnect(false)
 	try(one, 100+market.Second, nil)
 	a.stop()
 	try(one, 100+9*market.Second, errStopping)
 	for i := range 3 * recentMax { // addresses are forgotten
 		p := peerAddr(fmt.Sprintf("10.%d.%d.%d:1", i>>16&255, i>>8&255, i&255))
-		a.tooFast(p.addr.Addr(), market.Nanos(i)*market.Millisecond)
+		a.arrive(p.addr.Addr(), market.Nanos(i)*market.Millisecond)
 	}
 	if len(a.recent) > recentMax {
 		t.Errorf("%d addresses are remembered, at most %d should be", len(a.recent), recentMax)

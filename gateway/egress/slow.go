@@ -119,5 +119,7 @@ func (s *session) onLapped(b []byte, now market.Nanos) {
 		return
 	}
 	s.out = append(s.out, b...)
-	s.fail(dbn.ErrorReplayAgedOut, "slow reading: the gateway does not hold any more what is due", now)
+	const text = "slow reading: the gateway does not hold any more what is due"
+	s.because(closedSlow, text)
+	s.fail(dbn.ErrorReplayAgedOut, text, now)
 }

@@ -13,13 +13,15 @@ type Stats struct {
 	Sessions    []SessionStats // those that are authenticated, in no particular order
 	Refusals    Refusals
 	Counts      Counts
+	Closes      map[string]uint64 // connections that were closed, by reason; every reason is there
+	Handshakes  map[string]uint64 // TLS handshakes that failed, by reason; every reason is there
 }
 
 // Refusals says how often somebody was refused.
 type Refusals struct {
 	Stopping    uint64 // the gateway was stopping
-	Rate        uint64 // connections closed at once because their address had too many in a second
-	Connections uint64 // connections closed at once because too many were open
+	Rate        uint64 // connections not let in because their address had too many in a second
+	Connections uint64 // connections not let in because too many were open
 	Auth        uint64 // proofs of no known key, or of one without access to the dataset
 	Deactivated uint64 // proofs of a key that is disabled
 	Sessions    uint64 // proofs of a key that had too many sessions of the dataset
@@ -28,7 +30,6 @@ type Refusals struct {
 // Counts are what a server did since it was made.
 type Counts struct {
 	Opened      uint64 // connections that were let in
-	Handshakes  uint64 // TLS handshakes that failed, and TLS connections dropped because too many were under way
 	Garbage     uint64 // connections closed because of their first line, or because it was too long
 	Timeouts    uint64 // connections closed because they did not authenticate, or start, in time
 	Faults      uint64 // sessions ended by an error record
@@ -51,7 +52,6 @@ type Counts struct {
 
 func (c *Counts) add(d *Counts) {
 	c.Opened += d.Opened
-	c.Handshakes += d.Handshakes
 	c.Garbage += d.Garbage
 	c.Timeouts += d.Timeouts
 	c.Faults += d.Faults

@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 
@@ -25,6 +26,7 @@ type tlsPort struct {
 	listener net.Listener
 	config   *tls.Config
 	slots    chan struct{} // of handshakes under way
+	log      *sparingLog   // of those that fail
 	wg       sync.WaitGroup
 
 	mu       sync.Mutex // of what follows
@@ -34,9 +36,10 @@ type tlsPort struct {
 
 // A tlsConn is one TLS connection.
 type tlsConn struct {
-	raw   net.Conn
-	addr  netip.AddrPort
-	local net.Conn // our end of the local pair; nil before the handshake is done
+	raw        net.Conn
+	addr       netip.AddrPort
+	turnedAway error    // why it is not let in; see peer
+	local      net.Conn // our end of the local pair; nil before the handshake is done
 }
 
 func startTLS(s *Server) (*tlsPort, error) {
@@ -47,6 +50,7 @@ func startTLS(s *Server) (*tlsPort, error) {
 	p := &tlsPort{
 		server: s, listener: l, config: s.cfg.TLS, conns: make(map[*tlsConn]struct{}),
 		slots: make(chan struct{}, s.cfg.Limits.HandshakesMax),
+		log:   &sparingLog{log: s.cfg.Log, text: "tls handshake failed"},
 	}
 	p.wg.Go(p.accept)
 	return p, nil
@@ -63,16 +67,17 @@ func (p *tlsPort) accept() {
 			p.server.cfg.Log.Error("tls: accept", "error", err)
 			continue
 		}
-		addr := addrPort(raw.RemoteAddr())
-		if p.server.admission.connect(addr.Addr(), clock.Now()) != nil {
+		now, addr := clock.Now(), addrPort(raw.RemoteAddr())
+		tell, err := p.server.admission.connect(addr.Addr(), now)
+		if err != nil && !tell {
 			_ = raw.Close() // nothing was said
+			p.server.admission.log.info(now, "address", addr, "tls", true, "reason", err.Error(), "told", false)
 			continue
 		}
-		c := &tlsConn{raw: raw, addr: addr}
+		c := &tlsConn{raw: raw, addr: addr, turnedAway: err}
 		if !p.enter(c) {
 			_ = raw.Close()
-			p.server.admission.disconnect()
-			p.failed()
+			p.failed(c, errTooManyHandshakes)
 			continue
 		}
 		p.wg.Go(func() { p.serve(c) })
@@ -95,10 +100,14 @@ func (p *tlsPort) enter(c *tlsConn) bool {
 	}
 }
 
-func (p *tlsPort) failed() {
+// failed accounts for a connection that did not become a session.
+func (p *tlsPort) failed(c *tlsConn, err error) {
+	fault := handshakeFaultOf(err)
+	p.log.info(clock.Now(), "address", c.addr, "reason", handshakeNames[fault], "error", err)
+	p.server.admission.disconnect(c.turnedAway != nil)
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
-	p.server.counts.Handshakes++
+	p.server.handshakes[fault]++
 }
 
 // serve runs until the connection is closed.
@@ -116,9 +125,7 @@ func (p *tlsPort) serve(c *tlsConn) {
 		err = p.handOver(c)
 	}
 	if err != nil {
-		p.server.cfg.Log.Info("tls: connection", "address", c.addr, "error", err)
-		p.server.admission.disconnect()
-		p.failed()
+		p.failed(c, err)
 		return
 	}
 	local := c.local.(*net.UnixConn)
@@ -134,8 +141,12 @@ func (p *tlsPort) serve(c *tlsConn) {
 	_ = local.Close()
 }
 
+// handshakeMax is how long a handshake may take: clients send its first bytes as soon as they are
+// connected.
+const handshakeMax = 10 * time.Second
+
 func (p *tlsPort) handshake(t *tls.Conn) error {
-	ctx, cancel := context.WithTimeout(context.Background(), p.server.cfg.AuthTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), min(handshakeMax, p.server.cfg.AuthTimeout))
 	defer cancel()
 	return t.HandshakeContext(ctx)
 }
