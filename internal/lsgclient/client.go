@@ -38,6 +38,10 @@ const (
 	authTimeout    = 30 * time.Second // greeting, challenge and answer together
 	writeTimeout   = 10 * time.Second
 
+	// A gateway greets as soon as it is connected to; one that does not for so long is none, or waits
+	// for TLS.
+	greetingTimeout = 5 * time.Second
+
 	// A gateway sends a heartbeat when it had nothing else to send for the interval, which is
 	// heartbeatDefault where the client does not say. What is heartbeatGrace later is lost.
 	heartbeatDefault = 30 * time.Second
@@ -74,6 +78,8 @@ type Config struct {
 	HeartbeatInterval time.Duration
 	SlowReader        lsg.SlowReader
 	Client            string // which program, as the gateway may log it; "tidegate" if empty
+
+	greetingTimeout time.Duration // 0: the constant; tests are in a hurry
 }
 
 // Validate reports what in c cannot be.
@@ -149,7 +155,11 @@ func connect(ctx context.Context, cfg *Config) (net.Conn, error) {
 	defer cancel()
 	if cfg.TLS != nil {
 		d := tls.Dialer{Config: cfg.TLS}
-		return d.DialContext(ctx, "tcp", cfg.Addr)
+		conn, err := d.DialContext(ctx, "tcp", cfg.Addr)
+		if errors.As(err, new(tls.RecordHeaderError)) {
+			err = fmt.Errorf("the port does not speak TLS: %w", err)
+		}
+		return conn, err
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", cfg.Addr)
@@ -164,18 +174,27 @@ func closeNow(conn net.Conn) {
 }
 
 func (c *Client) authenticate() error {
-	// For all that follows here. Later reads and writes set deadlines of their own.
-	if err := c.conn.SetDeadline(time.Now().Add(authTimeout)); err != nil {
+	began, patience := time.Now(), greetingTimeout
+	if c.cfg.greetingTimeout != 0 {
+		patience = c.cfg.greetingTimeout
+	}
+	if err := c.conn.SetDeadline(began.Add(patience)); err != nil {
 		return err
 	}
 	line, err := c.line()
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("read greeting: closed at once, as a gateway does with more connections than it allows: %w", err)
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.cfg.TLS == nil:
+		return fmt.Errorf("read greeting: nothing came for %v: the port may want TLS, or be of something else: %w", patience, err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("read greeting: nothing came, as from a port for TLS: %w", err)
+		return fmt.Errorf("read greeting: nothing came for %v: the port may be of something else: %w", patience, err)
 	case err != nil:
 		return fmt.Errorf("read greeting: %w", err)
+	}
+	// For all that follows here. Later reads and writes set deadlines of their own.
+	if err := c.conn.SetDeadline(began.Add(authTimeout)); err != nil {
+		return err
 	}
 	if _, err := lsg.ParseGreeting(line); err != nil {
 		return fmt.Errorf("%w: %w", ErrProtocol, err)

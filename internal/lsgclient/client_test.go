@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -467,8 +468,18 @@ func TestTLS(t *testing.T) {
 		t.Errorf("unknown authority: %v", err)
 	}
 	cfg.Addr = lsgtest.Listen(t, nil, func(s *lsgtest.Session) { s.Hello() })
-	if _, err := Dial(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "connect to") {
+	if _, err := Dial(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "connect to "+cfg.Addr+": the port does not speak TLS") {
 		t.Errorf("TLS to a plain port: %v", err)
+	}
+
+	// A TLS port waits for the client's first word, and the client for the greeting.
+	cfg.Addr, cfg.TLS, cfg.greetingTimeout = lsgtest.Listen(t, server, quiet), nil, 50*time.Millisecond
+	_, err := Dial(t.Context(), cfg)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), "nothing came for 50ms: the port may want TLS") {
+		t.Errorf("in clear to a TLS port: %v", err)
+	}
+	if greetingTimeout > 10*time.Second {
+		t.Errorf("a greeting is waited for %v", greetingTimeout)
 	}
 }
 
