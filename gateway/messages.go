@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"tidegate/book"
 	"tidegate/codec/iextp"
 	"tidegate/codec/moldudp64"
 	"tidegate/market"
@@ -43,7 +44,9 @@ func (p *Pipeline) itchBlock(block []byte, r run) {
 			r.seq++
 			n++
 		}
-		p.orders.Prefetch(b.updates[:n])
+		if n > 1 { // one alone has nothing to overlap with
+			p.orders.Prefetch(b.updates[:n])
+		}
 		for i := range n {
 			p.countType(b.messages[i])
 			switch b.verdicts[i] {
@@ -64,13 +67,13 @@ func (p *Pipeline) itchBlock(block []byte, r run) {
 func (p *Pipeline) applyOrder(u *market.Update) {
 	if u.Action == market.Trade {
 		p.counts.Verdicts[market.Applied]++
-		p.publish(u)
+		p.publish(u, 0)
 		return
 	}
 	r := p.orders.Apply(u)
 	p.counts.Verdicts[r.Verdict]++
 	if r.Verdict == market.Applied || r.Verdict == market.Oversize {
-		p.publish(u)
+		p.publish(u, r.Change)
 	}
 }
 
@@ -121,14 +124,14 @@ func (p *Pipeline) topsBlock(block []byte, r run) {
 
 // applyLevel gives an update to the by-price books and publishes what came of it.
 func (p *Pipeline) applyLevel(u *market.Update) {
-	v := market.Applied
+	var r book.Result
 	if u.Action != market.Trade {
-		v = p.levels.Apply(u).Verdict
+		r = p.levels.Apply(u)
 	}
-	p.counts.Verdicts[v]++
+	p.counts.Verdicts[r.Verdict]++
 	switch {
-	case v == market.Applied:
-		p.publish(u)
+	case r.Verdict == market.Applied:
+		p.publish(u, r.Change)
 	case u.Flags&market.FlagLast != 0:
 		p.endEvent(u)
 	}
@@ -139,11 +142,14 @@ func (p *Pipeline) applyQuote(us []market.Update) {
 	verdict := market.Applied
 	for i := range us {
 		u := &us[i]
+		var change book.Change
 		if u.Action == market.Level {
-			if v := p.levels.Apply(u).Verdict; v != market.Applied {
-				verdict = v
+			r := p.levels.Apply(u)
+			if r.Verdict != market.Applied {
+				verdict = r.Verdict
 				continue
 			}
+			change = r.Change
 			if u.Size == 0 && u.PrevSize == 0 || u.Price == u.PrevPrice && u.Size == u.PrevSize {
 				if u.Flags&market.FlagLast != 0 {
 					p.endEvent(u)
@@ -151,7 +157,7 @@ func (p *Pipeline) applyQuote(us []market.Update) {
 				continue // this side is as it was
 			}
 		}
-		p.publish(u)
+		p.publish(u, change)
 	}
 	p.counts.Verdicts[verdict]++
 }
@@ -160,7 +166,7 @@ func (p *Pipeline) applyQuote(us []market.Update) {
 // who waits for the end of the event is told.
 func (p *Pipeline) endEvent(u *market.Update) {
 	u.Action, u.Side, u.Price, u.Size, u.OrderID = market.None, market.NoSide, market.UndefPrice, 0, 0
-	p.publish(u)
+	p.publish(u, 0)
 }
 
 // OnEvent takes a market-by-order event as a DBN file holds it: by-order, complete, with its own
@@ -170,19 +176,19 @@ func (p *Pipeline) OnEvent(e *market.Event) {
 	*u = market.Update{Event: *e}
 	p.counts.Messages++
 	p.counts.Types[byte(e.Action)]++
-	v := market.Applied
+	var r book.Result
 	if changesBook(e.Action) {
-		v = p.orders.Apply(u).Verdict
+		r = p.orders.Apply(u)
 	}
-	p.counts.Verdicts[v]++
-	if v != market.Applied && v != market.Oversize {
+	p.counts.Verdicts[r.Verdict]++
+	if r.Verdict != market.Applied && r.Verdict != market.Oversize {
 		if e.Flags&market.FlagLast != 0 {
 			p.endEvent(u)
 		}
 		return
 	}
 	p.events[0] = *e
-	p.send(p.events[:1])
+	p.send(p.events[:1], r.Change)
 }
 
 func changesBook(a market.Action) bool {
@@ -206,14 +212,15 @@ func (p *Pipeline) countType(msg []byte) {
 	}
 }
 
-// publish expands an applied update into events and sends them.
-func (p *Pipeline) publish(u *market.Update) {
+// publish expands an applied update, which changed the top of its book so, into events and sends them.
+func (p *Pipeline) publish(u *market.Update, c book.Change) {
 	n := expand(u, &p.events)
-	p.send(p.events[:n])
+	p.send(p.events[:n], c)
 }
 
 // send marks events, counts them and hands them to the sink.
-func (p *Pipeline) send(events []market.Event) {
+func (p *Pipeline) send(events []market.Event, c book.Change) {
+	p.change = c
 	if p.suspect {
 		p.counts.Suspect += uint64(len(events))
 		for i := range events {

@@ -72,7 +72,8 @@ type Pipeline struct {
 	directory directory
 	symbols   *market.SymbolTable
 
-	suspect bool // an announced gap lies behind what is published
+	suspect bool        // an announced gap lies behind what is published
+	change  book.Change // by the update that is being published
 	counts  Counts
 	batch   batch
 	events  [expandMax]market.Event
@@ -219,6 +220,11 @@ func (p *Pipeline) Define(in market.Instrument) {
 // Books returns the channel's books.
 func (p *Pipeline) Books() Books { return p.books }
 
+// TopChanged reports whether the update that is being published changed its instrument's best bid or
+// offer. It is for the Sink, during OnEvents: reading a BBO costs more than all else that a sink does
+// with most updates, which leave it as it is. An event of several updates is told of part by part.
+func (p *Pipeline) TopChanged() bool { return p.change.BBO() }
+
 // Counts returns what became of every message. It is a copy.
 func (p *Pipeline) Counts() Counts { return p.counts }
 
@@ -341,13 +347,14 @@ func (p *Pipeline) clearBooks(e arbiter.Epoch) {
 			TsEvent: e.TsRecv, TsRecv: e.TsRecv, Seq: e.From, Price: market.UndefPrice, Instrument: id,
 			Publisher: p.cfg.Publisher.ID, Action: market.Clear, Side: market.NoSide, Flags: market.FlagLast,
 		}}
+		var r book.Result
 		if p.orders != nil {
-			p.orders.Apply(&u)
+			r = p.orders.Apply(&u)
 		} else {
-			p.levels.Apply(&u)
+			r = p.levels.Apply(&u)
 		}
 		p.counts.Clears++
-		p.publish(&u)
+		p.publish(&u, r.Change)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"tidegate/arbiter"
 	"tidegate/codec/dbn"
@@ -53,11 +54,13 @@ type Stream struct {
 	pipeline  *gateway.Pipeline
 	directory Directory
 	known     map[market.InstrumentID]string // instrument -> symbol, as the directory has it
-	met       []bool                         // the same for small ids, for the path of every event
+	met       []acquaintance                 // the same for small ids, for the path of every event
 
-	active  []*active // derivers that are wanted, in the order in which they came to be
-	shared  []*active // this feed's part in the consolidated dataset
-	scratch []byte    // records on their way into the ring
+	active  []*active        // derivers that are wanted, in the order in which they came to be
+	want    [needs][]*active // those of active that look at events, by what they look for
+	shared  []*active        // this feed's part in the consolidated dataset
+	due     market.Nanos     // when the first interval of active ends; 0 if one has not begun
+	scratch []byte           // records on their way into the ring
 	epoch   uint32
 
 	consolidated *Consolidated // nil: in none
@@ -66,10 +69,30 @@ type Stream struct {
 	orders   []market.Event // of the snapshot being written
 }
 
+// A need is which events a deriver must see. The others leave it as it is, and nearly all events are
+// of those: most orders come and go away from the best prices, and trades are few.
+type need uint8
+
+const (
+	needAll    need = iota
+	needQuotes      // trades, and ends of events in which the best bid or offer changed
+	needTrades
+	needs // from here on, none are seen
+	needNothing
+)
+
+// An acquaintance is what the stream knows of an instrument.
+type acquaintance uint8
+
+const (
+	met acquaintance = 1 << iota
+	// moved: the best bid or offer changed in an event whose end has not come yet.
+	moved
+)
+
 // active is a deriver that somebody wants.
 type active struct {
 	schema  dbn.Schema
-	rtype   dbn.RType
 	deriver derive.Deriver
 	wanted  int // by how many; those that always run start with 1
 	length  market.Nanos
@@ -119,11 +142,39 @@ func (s *Stream) Want(schema dbn.Schema) error {
 	if err != nil {
 		return fmt.Errorf("stream: %w", err)
 	}
-	rtype, _ := schema.RType()
-	s.active = append(s.active, &active{
-		schema: schema, rtype: rtype, deriver: d, wanted: 1, length: intervalOf(schema),
-	})
+	s.active = append(s.active, &active{schema: schema, deriver: d, wanted: 1, length: intervalOf(schema)})
+	s.sort()
 	return nil
+}
+
+// sort finds out which derivers must see which events.
+func (s *Stream) sort() {
+	s.due = 0
+	for need := range s.want {
+		s.want[need] = s.want[need][:0]
+	}
+	for _, a := range s.active {
+		if need := needOf(a.schema); need < needs {
+			s.want[need] = append(s.want[need], a)
+		}
+	}
+}
+
+// needOf returns what a schema is made of. Those that need less than all events are wanted from the
+// start (see always): one that begins later would have to learn first what the quotes are.
+func needOf(schema dbn.Schema) need {
+	switch schema {
+	case dbn.SchemaBBO1s, dbn.SchemaBBO1m:
+		return needQuotes
+	case dbn.SchemaOHLCV1s, dbn.SchemaOHLCV1m, dbn.SchemaOHLCV1h, dbn.SchemaOHLCV1d:
+		return needTrades
+	case dbn.SchemaMBO: // appended as it is
+		return needNothing
+	case dbn.SchemaDefinition, dbn.SchemaStatus, dbn.SchemaStatistics, dbn.SchemaImbalance: // of facts
+		return needNothing
+	default:
+		return needAll
+	}
 }
 
 // Unwant takes one Want back. What nobody wants any more is not derived any more.
@@ -134,6 +185,7 @@ func (s *Stream) Unwant(schema dbn.Schema) {
 		}
 		if a.wanted--; a.wanted == 0 {
 			s.active = append(s.active[:i], s.active[i+1:]...)
+			s.sort()
 		}
 		return
 	}
@@ -158,22 +210,46 @@ func intervalOf(schema dbn.Schema) market.Nanos {
 
 // OnEvents derives and appends. See gateway.Sink.
 func (s *Stream) OnEvents(events []market.Event, books gateway.Books) {
-	s.OnTime(events[0].TsRecv)
-	for i := range events {
-		if id := events[i].Instrument; int(id) >= len(s.met) || !s.met[id] {
-			s.meet(id, events[i].TsRecv)
-		}
+	id, at := events[0].Instrument, events[0].TsRecv // one update: of one instrument, received at one time
+	s.OnTime(at)
+	if int(id) >= len(s.met) || s.met[id] == 0 {
+		s.meet(id, at)
 	}
-	at := events[0].TsRecv
-	for _, a := range s.active {
-		if a.schema == dbn.SchemaMBO {
-			s.appendMBO(events)
-			continue
-		}
-		s.append(s.cfg.Feed, a, a.deriver.OnEvents(s.scratch[:0], events, books), at)
+	s.appendMBO(events)
+	if s.quoteMayDiffer(id, events) {
+		s.derive(needQuotes, events, books)
 	}
+	if events[0].Action == market.Trade { // what comes of an execution begins with it
+		s.derive(needTrades, events, books)
+	}
+	s.derive(needAll, events, books)
 	for _, a := range s.shared {
 		s.append(s.consolidated.feed, a, a.deriver.OnEvents(s.scratch[:0], events, books), at)
+	}
+}
+
+// quoteMayDiffer reports whether there is something in the events for those who need quotes.
+func (s *Stream) quoteMayDiffer(id market.InstrumentID, events []market.Event) bool {
+	if int(id) >= len(s.met) {
+		return true
+	}
+	m := &s.met[id]
+	if s.pipeline.TopChanged() {
+		*m |= moved
+	}
+	if *m&moved == 0 {
+		return events[0].Action == market.Trade
+	}
+	if events[len(events)-1].Flags&market.FlagLast != 0 {
+		*m &^= moved
+	}
+	return true
+}
+
+// derive gives events to the derivers of a need, and appends what they make of them.
+func (s *Stream) derive(of need, events []market.Event, books gateway.Books) {
+	for _, a := range s.want[of] {
+		s.append(s.cfg.Feed, a, a.deriver.OnEvents(s.scratch[:0], events, books), events[0].TsRecv)
 	}
 }
 
@@ -209,18 +285,28 @@ func (s *Stream) append(feed uint8, a *active, records []byte, at market.Nanos) 
 
 // OnTime closes the intervals that end at or before now, and says so.
 func (s *Stream) OnTime(now market.Nanos) {
-	for _, a := range s.active {
-		if a.length == 0 || now < a.end {
-			continue
-		}
-		if a.end != 0 {
-			s.append(s.cfg.Feed, a, a.deriver.OnTime(s.scratch[:0], now), now)
-			s.cfg.Ring.Append(bus.Header{At: a.end, Tag: s.tag(IntervalEnd, a.schema)}, nil)
-		}
-		a.end = now - now%a.length + a.length
+	if now >= s.due {
+		s.closeIntervals(now)
 	}
 	if s.consolidated != nil {
 		s.consolidated.onTick(s, now)
+	}
+}
+
+func (s *Stream) closeIntervals(now market.Nanos) {
+	s.due = math.MaxInt64
+	for _, a := range s.active {
+		if a.length == 0 {
+			continue
+		}
+		if now >= a.end {
+			if a.end != 0 {
+				s.append(s.cfg.Feed, a, a.deriver.OnTime(s.scratch[:0], now), now)
+				s.cfg.Ring.Append(bus.Header{At: a.end, Tag: s.tag(IntervalEnd, a.schema)}, nil)
+			}
+			a.end = now - now%a.length + a.length
+		}
+		s.due = min(s.due, a.end)
 	}
 }
 
@@ -262,9 +348,9 @@ func (s *Stream) enter(in market.Instrument, at market.Nanos) {
 	s.known[in.ID] = in.Symbol
 	if in.ID < metMax {
 		for int(in.ID) >= len(s.met) {
-			s.met = append(s.met, false)
+			s.met = append(s.met, 0)
 		}
-		s.met[in.ID] = true
+		s.met[in.ID] |= met
 	}
 	s.directory.add(in)
 	s.cfg.Ring.Append(bus.Header{At: at, Instrument: in.ID, Tag: s.tag(Instrument, 0)}, nil)
