@@ -34,10 +34,10 @@ func pieces(seed uint64) func(int) int {
 // plain twin.
 func FuzzDecoder(f *testing.F) {
 	seed(f)
+	const payloadMax = 300
+	d := NewDecoder(payloadMax)
 	f.Fuzz(func(t *testing.T, stream []byte, split uint64) {
-		const payloadMax = 300
 		want, wantErr := decodePlain(stream, payloadMax)
-		d := NewDecoder(payloadMax)
 		for _, split := range []func(int) int{whole, bytewise, pieces(split)} {
 			d.Reset()
 			if got := decode(d, stream, split); fmt.Sprint(got) != fmt.Sprint(want) || d.Err() != wantErr {
@@ -84,19 +84,21 @@ func life(e interface {
 // go up by one.
 func FuzzClient(f *testing.F) {
 	seed(f)
-	cfg := testClientConfig()
+	c := NewClient(testClientConfig()) // one for all, since it is 32 KiB and more
+	connect := func() {
+		c.NextSession()
+		c.Connect(at(0))
+	}
 	f.Fuzz(func(t *testing.T, stream []byte, split uint64) {
 		var lives [3]string
 		for i, split := range []func(int) int{whole, bytewise, pieces(split)} {
-			c := NewClient(cfg)
-			c.Connect(at(0))
+			connect()
 			lives[i] = life(c, stream, split)
 		}
 		if lives[0] != lives[1] || lives[0] != lives[2] {
 			t.Fatalf("whole:\n%s\nbyte by byte:\n%s\nin pieces:\n%s", lives[0], lives[1], lives[2])
 		}
-		c := NewClient(cfg)
-		c.Connect(at(0))
+		connect()
 		c.Read(copy(c.Room(), stream), at(1))
 		var last uint64
 		for e, ok := c.Poll(); ok; e, ok = c.Poll() {
@@ -116,10 +118,10 @@ func FuzzClient(f *testing.F) {
 // that it takes makes it say more than one answer to a login and heartbeats.
 func FuzzServer(f *testing.F) {
 	seed(f)
+	s := offering(3, 10)
 	f.Fuzz(func(t *testing.T, stream []byte, split uint64) {
 		var lives [3]string
 		for i, split := range []func(int) int{whole, bytewise, pieces(split)} {
-			s := offering(3, 10)
 			s.Connect(at(0))
 			lives[i] = life(s, stream, split)
 			if n := len(s.Output()); n > HeaderLen+loginAcceptedLen+HeaderLen {
