@@ -40,10 +40,17 @@
 // and its next packet continues from there. The channel is in the newest epoch that any line has
 // reached. Packets of older ones are dropped as OldEpoch.
 //
+// # Retransmission
+//
+// What no line brought can be asked for again. A Requester looks at the open gaps of an Arbiter and
+// says which requests to send to which server, within limits; what comes back is line R, which fills
+// gaps like any other line and decides nothing else.
+//
 // # Accounting
 //
 // Every message of a channel is published once or lies in an announced gap, and every packet that came
-// in is published or dropped with a counted reason: see Ledger.
+// in is published or dropped with a counted reason: see Ledger. Every request is answered, timed out or
+// abandoned: see RequestLedger.
 package arbiter
 
 import (
@@ -205,9 +212,8 @@ func (a *Arbiter) Epoch() Epoch { return a.epoch }
 // Next returns the sequence that would be published next.
 func (a *Arbiter) Next() uint64 { return a.next }
 
-// Gaps appends the open gaps to dst, lowest first, and returns it. Whoever requests retransmission
-// asks for these ranges and hands the answer in as line R. An answer to a question from an earlier
-// epoch must not be handed in: nothing in it tells.
+// Gaps appends the open gaps to dst, lowest first, and returns it. A Requester asks for these ranges,
+// and lets no answer in that is to a question from an earlier epoch: nothing in it tells.
 func (a *Arbiter) Gaps(dst []Gap) []Gap {
 	for _, s := range a.gaps.open {
 		dst = append(dst, Gap{From: s.from, To: s.to, Seen: s.seen, Epoch: a.epoch.Number, Line: s.line})
@@ -266,6 +272,14 @@ func (a *Arbiter) judge(p *Packet, l *line) Verdict {
 	default:
 		return a.accept(p, l, send)
 	}
+}
+
+// onUnasked drops a packet of line R that answers no request.
+func (a *Arbiter) onUnasked(p *Packet) Verdict {
+	tally := &a.lines[LineR].tally
+	tally.Received.add(p)
+	tally.Unasked.add(p)
+	return Unasked
 }
 
 // onRecovery takes a packet of line R. It fills gaps; it is no evidence of anything else.

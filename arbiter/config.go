@@ -36,8 +36,8 @@ type Config struct {
 // DefaultConfig returns the limits for a busy channel on two lines in one building.
 func DefaultConfig() Config {
 	return Config{
-		// As long as the gateway cannot ask for retransmission, waiting for the other line is all there
-		// is to do, and 50 ms is when a price stops being fresh. With retransmission, 2 to 5 ms.
+		// 50 ms is when a price stops being fresh. It is enough for the other line, and for two to four
+		// retransmit requests one after the other.
 		GapDeadline: 50 * market.Millisecond,
 		// 50 ms at 80,000 packets per second.
 		WindowPacketsMax: 4096,

@@ -80,6 +80,20 @@ func (g *gapList) first(seq uint64) int {
 	return lo
 }
 
+// firstSeen returns the index of the first range that was seen after a time.
+func (g *gapList) firstSeen(after market.Nanos) int {
+	lo, hi := 0, len(g.open)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if g.open[mid].seen > after {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo
+}
+
 // overlaps reports whether anything of [from, to) is missing.
 func (g *gapList) overlaps(from, to uint64) bool {
 	i := g.first(from)

@@ -44,6 +44,7 @@ type LineLedger struct {
 	OldEpoch    Tally  `json:"old_epoch"`
 	Implausible Tally  `json:"implausible"`
 	Unsequenced Tally  `json:"unsequenced"`
+	Unasked     Tally  `json:"unasked"`
 	Held        Tally  `json:"held"`    // at this moment
 	Suspect     Tally  `json:"suspect"` // at this moment
 	Heartbeats  uint64 `json:"heartbeats"`
@@ -226,6 +227,11 @@ var tallyColumns = []struct {
 		"unsequenced", "Packets dropped because their sequence was 0, ran past 2^64 or contradicted their kind.",
 		"Messages dropped because their sequence was 0, ran past 2^64 or contradicted their kind.",
 		func(l *LineLedger) *Tally { return &l.Unsequenced },
+	},
+	{
+		"unasked", "Packets of line R dropped because nothing in them had been asked for.",
+		"Messages of line R dropped because nothing in their packet had been asked for.",
+		func(l *LineLedger) *Tally { return &l.Unasked },
 	},
 	{
 		"held", "Packets held at this moment because messages before them are missing.",

@@ -66,6 +66,12 @@ func SessionOfNumbers(channel, session uint32) Session {
 	return Session{hi: uint64(channel)<<32 | uint64(session), lo: sessionNumeric}
 }
 
+// AppendBytes appends the ten bytes that SessionOf was given, zeros where they were fewer.
+func (s Session) AppendBytes(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, s.hi)
+	return binary.BigEndian.AppendUint16(b, uint16(s.lo>>16))
+}
+
 // String returns the session as text for reports: the bytes where they are printable ("000010059B"),
 // else their hexadecimal form; "channel/session" where it was made from numbers; "-" for none.
 func (s Session) String() string {
@@ -128,6 +134,7 @@ const (
 	Suspect     // held until the line's next packet confirms its unlikely sequence
 	Implausible // its sequence cannot be believed
 	Unsequenced // its sequence is 0, runs past 2^64, or contradicts its kind
+	Unasked     // came on line R, and holds nothing that a Requester asked for
 	InStep      // heartbeat or end that names nothing missing
 	Missing     // heartbeat or end that names messages nobody has delivered
 	VerdictCount
@@ -135,7 +142,7 @@ const (
 
 var verdictNames = [VerdictCount]string{
 	"fresh", "overlap", "ahead", "duplicate", "late", "foreign", "old-epoch", "suspect",
-	"implausible", "unsequenced", "in-step", "missing",
+	"implausible", "unsequenced", "unasked", "in-step", "missing",
 }
 
 // String returns the name used in counters and summaries.
