@@ -43,26 +43,26 @@ func TestFailingDisk(t *testing.T) {
 			want error
 			says string
 		}{
-			{"full at once", disk{left: 0}, syscall.ENOSPC, "no space left for it"},
-			{"full in the middle", disk{left: 1 << 20}, syscall.ENOSPC, "no space left for it"},
-			{"full at the last byte", disk{left: len(noise) - 1}, syscall.ENOSPC, "no space left for it"},
-			{"sync fails", disk{left: enough, syncErr: broken}, broken, "disk on fire"},
-			{"quota found late", disk{left: enough, closeErr: syscall.EDQUOT}, syscall.EDQUOT, "no space left for it"},
+			{"full at once", disk{left: 0}, syscall.ENOSPC, "write OUT: no space left on device"},
+			{"full in the middle", disk{left: 1 << 20}, syscall.ENOSPC, "write OUT: no space left on device"},
+			{"full at the last byte", disk{left: len(noise) - 1}, syscall.ENOSPC, "write OUT: no space left on device"},
+			{"sync fails", disk{left: enough, syncErr: broken}, broken, "write OUT: disk on fire"},
+			{"quota found late", disk{left: enough, closeErr: syscall.EDQUOT}, syscall.EDQUOT, "write OUT: disk quota exceeded"},
 		} {
 			dir := t.TempDir()
 			temp, path := filepath.Join(dir, "temp"), filepath.Join(dir, "out"+suffix)
 			if err := os.WriteFile(temp, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			w, err := newWriter(path, temp, &c.disk)
+			w, err := newWriter(path, temp, compressionOf(path), &c.disk)
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, writeErr := w.Write(noise)
 			closeErr := w.Close()
-			if !errors.Is(closeErr, c.want) || !strings.Contains(closeErr.Error(), "write "+path+": ") ||
-				!strings.Contains(closeErr.Error(), c.says) {
-				t.Errorf("%s%s: Close returns %v", c.name, suffix, closeErr)
+			says := strings.Replace(c.says, "OUT", path, 1)
+			if !errors.Is(closeErr, c.want) || closeErr.Error() != says {
+				t.Errorf("%s%s: Close returns %v, want %s", c.name, suffix, closeErr, says)
 			}
 			if writeErr != nil && writeErr != closeErr {
 				t.Errorf("%s%s: Write returns %v, Close %v", c.name, suffix, writeErr, closeErr)
@@ -88,8 +88,8 @@ func TestRenameFails(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil { // somebody was faster
 		t.Fatal(err)
 	}
-	if err := w.Close(); err == nil {
-		t.Error("Close over a directory: no error")
+	if err := w.Close(); err == nil || err.Error() != "write "+path+": file exists" {
+		t.Errorf("Close over a directory: %v", err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("%d files are left, want the directory alone", len(left))

@@ -25,5 +25,7 @@
 //	}
 //	return w.Close()
 //
+// An output whose beginning depends on all the rest, such as DBN, goes through a HeadedWriter.
+//
 // Nothing here starts a goroutine.
 package openfile

@@ -3,9 +3,12 @@ package openfile
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -71,10 +74,103 @@ func TestHeadedWriterAbort(t *testing.T) {
 	if _, err := w.Write([]byte("something")); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Abort(); err != nil {
-		t.Fatal(err)
+	left(t, dir) // a process that is killed leaves nothing either
+	w.Abort()
+	left(t, dir)
+	if _, err := w.Write([]byte("more")); !errors.Is(err, errAborted) {
+		t.Errorf("write after Abort: %v", err)
+	}
+	if err := w.CloseWith(nil); !errors.Is(err, errAborted) {
+		t.Errorf("close after Abort: %v", err)
 	}
 	left(t, dir)
+}
+
+// Another name at the end leaves the file under the first name alone, and changes no byte.
+func TestHeadedWriterCloseAs(t *testing.T) {
+	for _, name := range []string{"x", "x.zst", "x.gz"} {
+		dir := t.TempDir()
+		path, other := filepath.Join(dir, name), filepath.Join(dir, name+".other")
+		for _, closed := range []func(*HeadedWriter) error{
+			func(w *HeadedWriter) error { return w.CloseWith([]byte("header ")) },
+			func(w *HeadedWriter) error { return w.CloseAs(other, []byte("header ")) },
+		} {
+			w, err := CreateHeaded(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write([]byte("body")); err != nil {
+				t.Fatal(err)
+			}
+			if err := closed(w); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left(t, dir, name, name+".other")
+		a, _ := os.ReadFile(path)
+		if b, _ := os.ReadFile(other); len(a) == 0 || !bytes.Equal(a, b) {
+			t.Errorf("%s: %d bytes, and %d under another name", name, len(a), len(b))
+		}
+	}
+}
+
+// shortPipe takes a few bytes and then no more.
+type shortPipe struct{ bytes.Buffer }
+
+func (p *shortPipe) Write(b []byte) (int, error) {
+	if p.Len()+len(b) > 10 {
+		return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
+	}
+	return p.Buffer.Write(b)
+}
+
+// An output without a file: nothing is written before the end, and nothing is left on disk.
+func TestNewHeaded(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	var out bytes.Buffer
+	w, err := NewHeaded("standard output", &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(bytes.Repeat([]byte("body"), 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() != 0 {
+		t.Errorf("%d bytes came before the header", out.Len())
+	}
+	left(t, dir)
+	if err := w.CloseWith([]byte("header ")); err != nil {
+		t.Fatal(err)
+	}
+	want := "header " + strings.Repeat("body", 1<<20)
+	if out.String() != want {
+		t.Errorf("%d bytes, want %d", out.Len(), len(want))
+	}
+	if s := w.Sums(); s.File != sha256.Sum256([]byte(want)) || s.FileBytes != int64(len(want)) || s.PlainBytes != s.FileBytes {
+		t.Errorf("sums %x, %d bytes", s.File, s.FileBytes)
+	}
+	left(t, dir)
+
+	w, err = NewHeaded("standard output", &shortPipe{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.CloseWith([]byte("header that is too long")); !errors.Is(err, syscall.EPIPE) || err.Error() != "write standard output: broken pipe" {
+		t.Errorf("into a pipe that is closed: %v", err)
+	}
+}
+
+// Errors name what was asked for, never a file that the user has not heard of.
+func TestErrorsNameTheTarget(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none", "out.zst")
+	_, err := Create(path)
+	_, herr := CreateHeaded(path)
+	for _, err := range []error{err, herr} {
+		if want := "create " + path + ": no such file or directory"; err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 }
 
 // left fails unless a directory holds exactly the files named.

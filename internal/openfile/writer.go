@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -57,35 +57,59 @@ type outputFile interface {
 // Create starts an output file. A path that ends in ".zst" is written as zstd (default level), one
 // that ends in ".gz" as gzip, any other as it is. The same plain bytes give the same file, however
 // they are split into calls of Write. The path must be free or a regular file, which Close replaces.
+// Errors name the path, never the temporary file.
 //
 // Close the Writer to keep the file, Abort it to leave no trace.
-func Create(path string) (*Writer, error) {
-	w, err := create(path)
+func Create(path string) (*Writer, error) { return createPacked(path, compressionOf(path)) }
+
+func compressionOf(path string) string {
+	switch {
+	case strings.HasSuffix(path, ".zst"):
+		return Zstd
+	case strings.HasSuffix(path, ".gz"):
+		return Gzip
+	default:
+		return Plain
+	}
+}
+
+func createPacked(path, compression string) (*Writer, error) {
+	w, err := create(path, compression)
 	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", path, explainDisk(err))
+		return nil, fmt.Errorf("create %s: %w", path, bare(err))
 	}
 	return w, nil
 }
 
-func create(path string) (*Writer, error) {
-	// Renaming over a device or a pipe would replace it.
-	if info, err := os.Stat(path); err == nil {
-		if info.IsDir() {
-			return nil, errDirectory
-		}
-		if !info.Mode().IsRegular() {
-			return nil, errNotRegular
-		}
+func create(path, compression string) (*Writer, error) {
+	if err := replaceable(path); err != nil {
+		return nil, err
 	}
 	f, err := createTemp(path)
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWriter(path, f.Name(), f)
+	w, err := newWriter(path, f.Name(), compression, f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	return w, nil
+}
+
+// replaceable refuses what a file cannot take the place of: renaming over a device or a pipe would
+// remove it.
+func replaceable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil // it is free; what else is wrong, creating it will tell
+	case info.IsDir():
+		return errDirectory
+	case !info.Mode().IsRegular():
+		return errNotRegular
+	default:
+		return nil
+	}
 }
 
 // createTemp makes a new file beside path, with the permissions any new file gets (os.CreateTemp
@@ -100,12 +124,12 @@ func createTemp(path string) (*os.File, error) {
 	}
 }
 
-func newWriter(path, temp string, f outputFile) (*Writer, error) {
+func newWriter(path, temp, compression string, f outputFile) (*Writer, error) {
 	w := &Writer{path: path, temp: temp, f: f}
 	w.disk = digest{w: f, h: sha256.New()}
 	w.out = bufio.NewWriterSize(&w.disk, outputBytes)
-	switch {
-	case strings.HasSuffix(path, ".zst"):
+	switch compression {
+	case Zstd:
 		z, err := zstd.NewWriter(w.out,
 			zstd.WithEncoderLevel(zstd.SpeedDefault),
 			zstd.WithEncoderConcurrency(1), // in the caller's goroutine; the bytes depend on nothing else
@@ -114,7 +138,7 @@ func newWriter(path, temp string, f outputFile) (*Writer, error) {
 			return nil, err
 		}
 		w.pack = z
-	case strings.HasSuffix(path, ".gz"):
+	case Gzip:
 		w.pack = gzip.NewWriter(w.out) // without a name or a time in its header
 	}
 	if w.pack == nil {
@@ -144,11 +168,7 @@ func (w *Writer) Close() error {
 	if w.f == nil {
 		return nil
 	}
-	err := w.err
-	if err == nil {
-		err = w.finish()
-	}
-	if err != nil {
+	if err := w.finish(); err != nil {
 		_ = w.Abort() // the first error says more
 		return err
 	}
@@ -156,13 +176,8 @@ func (w *Writer) Close() error {
 }
 
 func (w *Writer) finish() error {
-	if w.pack != nil {
-		if err := w.pack.Close(); err != nil {
-			return w.explain(err)
-		}
-	}
-	if err := w.out.Flush(); err != nil {
-		return w.explain(err)
+	if err := w.seal(); err != nil {
+		return err
 	}
 	if err := w.f.Sync(); err != nil {
 		return w.explain(err)
@@ -171,7 +186,7 @@ func (w *Writer) finish() error {
 		return w.explain(err)
 	}
 	if err := os.Rename(w.temp, w.path); err != nil {
-		return err // names both files
+		return w.explain(err)
 	}
 	w.f, w.err = nil, errAborted
 	w.sums = Sums{FileBytes: w.disk.n, PlainBytes: w.plain.n}
@@ -180,6 +195,22 @@ func (w *Writer) finish() error {
 		w.sums.Plain = w.sums.File
 	} else {
 		w.plain.h.Sum(w.sums.Plain[:0])
+	}
+	return nil
+}
+
+// seal gives the system everything that was written.
+func (w *Writer) seal() error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.pack != nil {
+		if err := w.pack.Close(); err != nil {
+			return w.explain(err)
+		}
+	}
+	if err := w.out.Flush(); err != nil {
+		return w.explain(err)
 	}
 	return nil
 }
@@ -200,7 +231,7 @@ func (w *Writer) Abort() error {
 		err = rerr
 	}
 	if err != nil {
-		return fmt.Errorf("abort %s: %w", w.path, err)
+		return fmt.Errorf("abort %s: %w", w.path, bare(err))
 	}
 	return nil
 }
@@ -208,13 +239,15 @@ func (w *Writer) Abort() error {
 // Sums returns sizes and hashes of the file. It is valid after Close has returned nil.
 func (w *Writer) Sums() Sums { return w.sums }
 
-func (w *Writer) explain(err error) error {
-	return fmt.Errorf("write %s: %w", w.path, explainDisk(err))
-}
+func (w *Writer) explain(err error) error { return fmt.Errorf("write %s: %w", w.path, bare(err)) }
 
-func explainDisk(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("no space left for it: %w", err)
+// bare takes the names of temporary files off an error of the system.
+func bare(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	if l := (*os.LinkError)(nil); errors.As(err, &l) {
+		return l.Err
 	}
 	return err
 }
