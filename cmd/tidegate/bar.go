@@ -15,12 +15,11 @@ type bar struct{ p *progressbar.ProgressBar }
 // newBar draws on w if that is a terminal; else it returns nil. total counts bytes if bytes is set,
 // else messages.
 func newBar(w io.Writer, total int64, what string, bytes bool) *bar {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(w) {
 		return nil
 	}
 	options := []progressbar.Option{
-		progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(bytes), progressbar.OptionShowCount(),
+		progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(bytes), progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionSetDescription(what), progressbar.OptionClearOnFinish(),
 		progressbar.OptionThrottle(100 * time.Millisecond),
@@ -47,4 +46,9 @@ func (b *bar) finish() {
 	if b != nil {
 		_ = b.p.Finish()
 	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

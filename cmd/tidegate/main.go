@@ -25,7 +25,7 @@ const (
 	exitFailure     = 1   // the command could not do what it was asked
 	exitUsage       = 2   // the command line makes no sense
 	exitImperfect   = 3   // it was done, but the input had faults that --strict does not accept
-	exitInterrupted = 130 // stopped by a signal; what was done until then is reported and kept
+	exitInterrupted = 130 // stopped by a signal; what was done until then is reported, and kept where it replaces nothing
 )
 
 // errImperfect makes the process exit with exitImperfect.

@@ -136,6 +136,9 @@ func TestUsageErrors(t *testing.T) {
 		{"replay", []string{`expected "<file> ..."`, `See "tidegate replay --help"`}},
 		{"replay FILE --colour", []string{"unknown flag --colour", `See "tidegate replay --help"`}},
 		{"replay FILE --schema mbo-1", []string{`--schema "mbo-1"`, "want one of", strings.Join(schemas, ", ")}},
+		{"replay FILE --out DIR/y.csv", []string{`--out "`, `y.csv": the output is DBN: want a name that ends in .dbn or .dbn.zst, or - for standard output`}},
+		{"replay FILE --out DIR/y.dbn.gz", []string{"want a name that ends in .dbn or .dbn.zst"}},
+		{"replay FILE --out DIR", []string{"want a name that ends in .dbn or .dbn.zst"}},
 		{"replay FILE --schema mbp-1", []string{"--schema mbp-1", "--out", "missing"}},
 		{"replay FILE --publisher NYSE", []string{`--publisher "NYSE"`, "want one of", "XNAS.ITCH"}},
 		{"replay FILE --speed fast", []string{`--speed "fast"`, "want max, or a multiple from 0.001x to 1000000x"}},
@@ -184,6 +187,7 @@ func TestFailures(t *testing.T) {
 	if err := os.WriteFile(text, []byte("to do: buy milk\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	mustRun(t, "replay", a, "--out", filepath.Join(dir, "in.dbn"))
 	for _, c := range []struct {
 		args string
 		want []string
@@ -191,10 +195,10 @@ func TestFailures(t *testing.T) {
 		{"replay DIR/none.pcap", []string{"open ", "none.pcap: no such file or directory"}},
 		{"replay DIR", []string{"is a directory"}},
 		{"replay DIR/notes.txt", []string{"notes.txt: neither a capture (pcap, pcapng), nor an ITCH 5.0 file, nor a DBN file"}},
-		{"replay FILE --out FILE", []string{"create ", "it is an input"}},
-		{"replay FILE --out DIR/no/x.dbn", []string{"create ", "no/x.dbn: no such file or directory"}},
+		{"replay DIR/in.dbn --out DIR/in.dbn", []string{"create ", "in.dbn: it is an input"}},
+		{"replay FILE --out DIR/no/x.dbn", []string{"create DIR/no/x.dbn: no such file or directory"}},
 		{"generate capture DIR/notes.txt/x", []string{"notes.txt: not a directory"}},
-		{"generate itch DIR/no/x.itch --messages 100000 --symbols 200 --live 2000", []string{"create ", "no such file or directory"}},
+		{"generate itch DIR/no/x.itch --messages 100000 --symbols 200 --live 2000", []string{"create DIR/no/x.itch: no such file or directory"}},
 		{"bench book --file DIR/none", []string{"none: no such file or directory"}},
 	} {
 		args := strings.Fields(strings.NewReplacer("FILE", a, "DIR", dir).Replace(c.args))
@@ -202,10 +206,12 @@ func TestFailures(t *testing.T) {
 		if code != exitFailure || stdout != "" || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q; want %d, nothing, one line", c.args, code, stdout, stderr, exitFailure)
 		}
-		wantContains(t, c.args, stderr, c.want...)
+		for _, want := range c.want {
+			wantContains(t, c.args, stderr, strings.ReplaceAll(want, "DIR", dir))
+		}
 	}
-	if left, _ := os.ReadDir(dir); len(left) != 1 {
-		t.Errorf("%d files are left, want the one there was", len(left))
+	if left, _ := os.ReadDir(dir); len(left) != 2 {
+		t.Errorf("%d files are left, want the two there were", len(left))
 	}
 }
 
@@ -279,7 +285,7 @@ func TestInterrupted(t *testing.T) {
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
 	for line, want := range map[string]int{
-		"replay FILE --out DIR/x.dbn": 1, // what was replayed until then is kept: nothing, in a whole file
+		"replay FILE --out DIR/x.dbn": 0, // nothing was replayed until then
 		"generate capture DIR":        0,
 		"generate itch DIR/x.itch":    0,
 		"bench book --keep DIR/day":   0,

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,14 +15,8 @@ import (
 
 // TestProcess runs the real binary: exit code, streams, and an interrupt in the middle of a replay.
 func TestProcess(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the binary")
-	}
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "tidegate")
-	if b, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
-	}
+	binary := buildTidegate(t)
 	market := filepath.Join(dir, "market")
 	if b, err := exec.Command(binary, "generate", "capture", market, "--trading", "60s", "--rate", "200").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, b)
@@ -36,6 +31,9 @@ func TestProcess(t *testing.T) {
 
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		out := filepath.Join(dir, "out-"+signal.String()+".dbn")
+		if err := os.WriteFile(out, []byte("before"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		cmd := exec.Command(binary, "replay", a, b, "--speed", "1x", "--out", out)
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -44,7 +42,7 @@ func TestProcess(t *testing.T) {
 		}
 		begun := time.Now()
 		hung := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
-		waitForTemporary(t, out)
+		waitForOutput(t, cmd.Process.Pid, dir)
 		if err := cmd.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
@@ -55,30 +53,37 @@ func TestProcess(t *testing.T) {
 		if !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
 			t.Errorf("%v: %v, want exit %d", signal, err, exitInterrupted)
 		}
-		if stderr.String() != "tidegate: interrupted\n" { // and no progress bar
-			t.Errorf("%v: stderr %q", signal, stderr.String())
+		want := "tidegate: " + out + " is as before; what was replayed until now is in " + out + ".partial\ntidegate: interrupted\n"
+		if stderr.String() != want { // and no progress bar
+			t.Errorf("%v: stderr %q, want %q", signal, stderr.String(), want)
 		}
-		wantContains(t, "summary", stdout.String(), "BALANCED", "output        "+out, "replayed")
-		if n := readable(t, out); n == 0 || !strings.Contains(stdout.String(), " records of mbo") {
+		wantContains(t, "summary", stdout.String(), "BALANCED", "output        "+out+".partial", "replayed")
+		if n := readable(t, out+".partial"); n == 0 || !strings.Contains(stdout.String(), " records of mbo") {
 			t.Errorf("%v: the output has %d records", signal, n)
 		}
-		if left, _ := filepath.Glob(out + ".*"); len(left) != 0 {
+		if b, _ := os.ReadFile(out); string(b) != "before" {
+			t.Errorf("%v: the file before is %.20q", signal, b)
+		}
+		if left, _ := filepath.Glob(out + ".*"); len(left) != 1 {
 			t.Errorf("%v: %v are left", signal, left)
 		}
 	}
 }
 
-// waitForTemporary returns when a replay has begun: its output is under way, and a moment of
+// waitForOutput returns when a replay has begun: its output is under way in dir, and a moment of
 // recorded time has passed.
-func waitForTemporary(t *testing.T, out string) {
+func waitForOutput(t *testing.T, pid int, dir string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		if found, _ := filepath.Glob(out + ".*"); len(found) > 0 {
-			time.Sleep(300 * time.Millisecond) // at recorded pace the directory comes in the first milliseconds
-			return
+		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		for _, fd := range open {
+			if name, err := os.Readlink(fd); err == nil && strings.HasPrefix(name, dir+"/.tidegate-") {
+				time.Sleep(300 * time.Millisecond) // at recorded pace the directory comes in the first milliseconds
+				return
+			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s was not begun", out)
+			t.Fatal("the replay was not begun")
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -21,7 +21,7 @@ import (
 
 type replayCmd struct {
 	Files       []string      `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. Give an A and a B capture as two files."`
-	Out         string        `short:"o" placeholder:"FILE" help:"Write what is published to this DBN file; .zst or .gz compresses it."`
+	Out         string        `short:"o" placeholder:"FILE" help:"Write what is published, in DBN: to a file whose name ends in .dbn or .dbn.zst, or to standard output (-). A file that exists is replaced when the new one is complete; an interrupt leaves it, and what there is in FILE.partial."`
 	Schema      string        `short:"s" default:"mbo" help:"Schema of the output: ${schemas}."`
 	Book        []string      `short:"b" placeholder:"SYMBOL" help:"Print this symbol's book at the end. May be repeated."`
 	Depth       int           `default:"10" help:"Levels of each side that --book prints."`
@@ -57,6 +57,10 @@ func replayVars() map[string]string {
 // options turns the command line into what package replay wants.
 func (c *replayCmd) options() (opt replay.Options, err error) {
 	opt = replay.Options{Paths: c.Files, Out: c.Out, TypedLengths: c.ZeroLengths, Arbiter: arbiter.DefaultConfig()}
+	if c.Out != "" && c.Out != stdoutName && !strings.HasSuffix(c.Out, ".dbn") && !strings.HasSuffix(c.Out, ".dbn.zst") {
+		return opt, fmt.Errorf("--out %q: the output is DBN: want a name that ends in .dbn or .dbn.zst, or %s for standard output",
+			c.Out, stdoutName)
+	}
 	opt.Arbiter.GapDeadline = market.Nanos(c.GapDeadline)
 	if c.GapDeadline < 0 || c.GapDeadline > time.Minute {
 		return opt, fmt.Errorf("--gap-deadline %v: want 0s to 1m", c.GapDeadline)
@@ -87,6 +91,9 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 	return opt, nil
 }
 
+// stdoutName is standard output as a file on the command line.
+const stdoutName = "-"
+
 const speedMin, speedMax = 0.001, 1e6
 
 func parseSpeed(s string) (float64, error) {
@@ -100,11 +107,19 @@ func parseSpeed(s string) (float64, error) {
 	return x, nil
 }
 
-// Run replays and reports.
+// Run replays and reports: on standard output, or if that takes the records, on standard error.
 func (c *replayCmd) Run(ctx context.Context, con *console) error {
 	opt, err := c.options()
 	if err != nil {
 		return usageError{err}
+	}
+	say := con.Out
+	if c.Out == stdoutName {
+		if isTerminal(con.Out) {
+			return usageError{errors.New("--out -: standard output is a terminal: send DBN to a file or into a pipe")}
+		}
+		opt.Out, opt.To = "standard output", con.Out
+		say = con.Err
 	}
 	if !c.Quiet {
 		opt.Progress = progressBar(con.Err, "replay")
@@ -121,8 +136,11 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 			fmt.Fprintf(con.Err, "tidegate: warning: %s: %s; everything before it was used\n", in.Path, in.Fault)
 		}
 	}
-	if rerr := c.report(con.Out, result); err == nil {
+	if rerr := c.report(say, result); err == nil {
 		err = rerr
+	}
+	if o := result.Summary.Output; o != nil && o.Partial {
+		fmt.Fprintf(con.Err, "tidegate: %s is as before; what was replayed until now is in %s\n", c.Out, o.Path)
 	}
 	if err != nil {
 		return err

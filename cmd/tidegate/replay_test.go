@@ -142,12 +142,27 @@ func TestReplayZeroLengths(t *testing.T) {
 // What was written is read by the same command, and says the same.
 func TestReplayRoundTrip(t *testing.T) {
 	a, b := pair(t)
-	out := filepath.Join(t.TempDir(), "x.dbn.gz")
+	out := filepath.Join(t.TempDir(), "x.dbn.zst")
 	first := parseDocument(t, mustRun(t, "replay", a, b, "-o", out, "--json"))
 	again := parseDocument(t, mustRun(t, "replay", out, "--json"))
 	if again.Messages != first.Output.Records || again.Channels[0].Books.Quoted != first.Channels[0].Books.Quoted {
 		t.Errorf("%d records, %d books; want %d, %d", again.Messages, again.Channels[0].Books.Quoted,
 			first.Output.Records, first.Channels[0].Books.Quoted)
+	}
+}
+
+// With the records on standard output, everything else is on standard error.
+func TestReplayToStandardOutput(t *testing.T) {
+	a, b := pair(t)
+	out := filepath.Join(t.TempDir(), "x.dbn")
+	mustRun(t, "replay", a, b, "--out", out)
+	code, stdout, stderr := tidegate(t, "replay", a, b, "--out", "-", "--book", busiest)
+	if code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	wantContains(t, "stderr", stderr, "BALANCED", "output        standard output", busiest+" (instrument 1")
+	if want, err := os.ReadFile(out); err != nil || stdout != string(want) {
+		t.Errorf("%d bytes on standard output, want the %d of the file: %v", len(stdout), len(want), err)
 	}
 }
 

@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"tidegate/internal/venue"
 	"tidegate/internal/venue/livevenue"
@@ -96,7 +93,7 @@ func (c *venueCmd) Run(ctx context.Context, con *console) error {
 
 	var status sync.WaitGroup
 	defer status.Wait()
-	if f, ok := con.Err.(*os.File); ok && !c.Quiet && term.IsTerminal(int(f.Fd())) {
+	if !c.Quiet && isTerminal(con.Err) {
 		ended, stop := context.WithCancel(context.Background())
 		defer stop()
 		status.Go(func() { showStatus(ended, con.Err, v) })

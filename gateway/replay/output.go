@@ -2,9 +2,7 @@ package replay
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"tidegate/arbiter"
 	"tidegate/book"
@@ -18,32 +16,33 @@ import (
 // flushAt is how many bytes of records are collected between writes.
 const flushAt = 256 << 10
 
-// An output is the DBN file that a replay writes.
+// partialSuffix is added to the name of an output that an interrupt ends, so that what was under the
+// name before is not lost.
+const partialSuffix = ".partial"
+
+// An output is what a replay writes in DBN.
 type output struct {
-	path   string
-	schema dbn.Schema
-	file   *openfile.HeadedWriter
-	buf    []byte
-	count  uint64 // records
-	err    error  // first failure; the replay stops at it
-	kept   bool   // the file is complete and has its name
-	sums   openfile.Sums
+	path    string
+	schema  dbn.Schema
+	toFile  bool // else to Options.To
+	file    *openfile.HeadedWriter
+	buf     []byte
+	count   uint64 // records
+	err     error  // first failure; the replay stops at it
+	kept    bool   // it is complete, or as complete as an interrupt let it be
+	partial bool   // it ends where an interrupt came
+	sums    openfile.Sums
 }
 
-func newOutput(path string, schema dbn.Schema) (*output, error) {
-	file, err := openfile.CreateHeaded(path)
-	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", path, bare(err))
+func newOutput(opt *Options) (*output, error) {
+	o := &output{path: opt.Out, schema: opt.Schema, toFile: opt.To == nil, buf: make([]byte, 0, flushAt+64<<10)}
+	var err error
+	if o.toFile {
+		o.file, err = openfile.CreateHeaded(opt.Out)
+	} else {
+		o.file, err = openfile.NewHeaded(opt.Out, opt.To)
 	}
-	return &output{path: path, schema: schema, file: file, buf: make([]byte, 0, flushAt+64<<10)}, nil
-}
-
-// bare takes the names of temporary files off an error.
-func bare(err error) error {
-	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	return o, err
 }
 
 // flush writes what is collected, if it is enough.
@@ -60,17 +59,25 @@ func (o *output) flush(atLeast int) {
 	o.buf = o.buf[:0]
 }
 
-// finish writes the rest and the metadata, and gives the file its name.
-func (o *output) finish(m *dbn.Metadata) error {
+// finish writes the rest and the metadata, and gives the file its name: another one if the replay was
+// interrupted. An interrupted output that has no record, or would go elsewhere than to a file, is not
+// kept.
+func (o *output) finish(m *dbn.Metadata, interrupted bool) error {
 	o.flush(1)
 	if o.err != nil {
 		return o.err
+	}
+	if interrupted && (o.count == 0 || !o.toFile) {
+		return nil
 	}
 	header, err := dbn.AppendMetadata(nil, m)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.path, err)
 	}
-	if err := o.file.CloseWith(header); err != nil {
+	if interrupted {
+		o.partial, o.path = true, o.path+partialSuffix
+	}
+	if err := o.file.CloseAs(o.path, header); err != nil {
 		return err
 	}
 	o.kept, o.sums = true, o.file.Sums()
@@ -81,7 +88,7 @@ func (o *output) abort() { o.file.Abort() }
 
 func (o *output) summary() *OutputSummary {
 	return &OutputSummary{
-		Path: o.path, Schema: o.schema.String(), Records: o.count,
+		Path: o.path, Partial: o.partial, Schema: o.schema.String(), Records: o.count,
 		Bytes: o.sums.FileBytes, SHA256: hex.EncodeToString(o.sums.File[:]),
 	}
 }

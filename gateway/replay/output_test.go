@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -51,7 +52,7 @@ func TestOutputThatCannotBe(t *testing.T) {
 		want []string
 	}{
 		{"/nonexistent/x.dbn", []string{"create /nonexistent/x.dbn: no such file or directory"}},
-		{t.TempDir(), []string{"is not a regular file"}},
+		{t.TempDir(), []string{"is a directory"}},
 		{"/dev/full", []string{"create /dev/full", "is not a regular file"}},
 		{in, []string{"create " + in, "it is an input"}},
 		{linked, []string{"create " + linked, "it is an input"}},
@@ -224,11 +225,17 @@ func TestStoppedReplay(t *testing.T) {
 		if got := result.Summary.Inputs[0].Items; got < due || got > due+1 {
 			t.Errorf("%d datagrams were read, %d were due", got, due)
 		}
-		if n := len(readMBO(t, out)); uint64(n) != result.Summary.Output.Records || n == 0 {
+		if o := result.Summary.Output; !o.Partial || o.Path != out+".partial" {
+			t.Errorf("output %+v, want it partial", o)
+		}
+		if n := len(readMBO(t, out+".partial")); uint64(n) != result.Summary.Output.Records || n == 0 {
 			t.Errorf("%d records were written, want %d", n, result.Summary.Output.Records)
 		}
 	})
-	wantNames(t, filepath.Dir(out), "out.dbn")
+	wantNames(t, filepath.Dir(out), "out.dbn", "out.dbn.partial")
+	if b, _ := os.ReadFile(out); string(b) != "before" {
+		t.Errorf("the file before is %.20q", b)
+	}
 
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -236,6 +243,69 @@ func TestStoppedReplay(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || result == nil || result.Summary.Messages != 0 {
 		t.Errorf("stopped before it began: result %v, error %v", result, err)
 	}
+	// Nothing is no part of anything.
+	out = write(t, "out.dbn", []byte("before"))
+	day := write(t, "day.dbn", readFile(t, mboFile(t)))
+	result, err = replay.Run(stopped, replay.Options{Paths: []string{day}, Out: out, Schema: dbn.SchemaMBO})
+	if !errors.Is(err, context.Canceled) || result == nil || result.Summary.Output != nil {
+		t.Errorf("stopped before it began: result %v, error %v", result, err)
+	}
+	wantNames(t, filepath.Dir(out), "out.dbn")
+}
+
+// mboFile replays a small market into a file of market-by-order records.
+func mboFile(t *testing.T) string {
+	t.Helper()
+	files, _ := captures(t, smallFeed(1))
+	out := filepath.Join(t.TempDir(), "mbo.dbn")
+	mustReplay(t, replay.Options{Paths: []string{write(t, "a.pcap", files[0])}, Out: out, Schema: dbn.SchemaMBO})
+	return out
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// What an interrupt would leave must not replace an input either.
+func TestPartialIsAnInput(t *testing.T) {
+	in := write(t, "x.dbn.partial", readFile(t, mboFile(t)))
+	out := strings.TrimSuffix(in, ".partial")
+	_, err := replay.Run(t.Context(), replay.Options{Paths: []string{in}, Out: out, Schema: dbn.SchemaMBO})
+	if err == nil || err.Error() != "create "+in+": it is an input, and would be replaced" {
+		t.Errorf("error %v", err)
+	}
+	wantNames(t, filepath.Dir(in), "x.dbn.partial")
+}
+
+// An output that goes to a writer is what a file would be. Nothing comes before the end, and nothing
+// at all if the replay is stopped: whoever reads it would take it for the whole.
+func TestOutputToWriter(t *testing.T) {
+	files, _ := captures(t, smallFeed(1))
+	in := write(t, "a.pcap", files[0])
+	opt := replay.Options{Paths: []string{in}, Out: filepath.Join(t.TempDir(), "x.dbn"), Schema: dbn.SchemaMBP1}
+	want := mustReplay(t, opt).Summary.Output
+	var got bytes.Buffer
+	file := opt.Out
+	opt.Out, opt.To = "standard output", &got
+	o := mustReplay(t, opt).Summary.Output
+	if !bytes.Equal(got.Bytes(), readFile(t, file)) || o.SHA256 != want.SHA256 || o.Bytes != want.Bytes || o.Path != "standard output" {
+		t.Errorf("%d bytes, %+v; want %+v", got.Len(), o, want)
+	}
+	got.Reset()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		opt.Speed = 1
+		result, err := replay.Run(ctx, opt)
+		if !errors.Is(err, context.DeadlineExceeded) || result == nil || result.Summary.Output != nil || got.Len() != 0 {
+			t.Errorf("stopped: error %v, %d bytes, result %+v", err, got.Len(), result)
+		}
+	})
 }
 
 // A recording that jumps by a lifetime is waited for, not spun through; it can be stopped.

@@ -44,9 +44,13 @@ type Options struct {
 	// Speed is the pace: 1 replays in the time it took, 10 ten times as fast, 0 as fast as possible.
 	Speed float64
 	// Out is the DBN file to write, of the given Schema; "" for none. The name's suffix (.zst, .gz)
-	// says how it is compressed.
+	// says how it is compressed. A replay that is stopped leaves a file of that name as it was, and
+	// what it has in one with ".partial" after the name.
 	Out    string
 	Schema dbn.Schema
+	// To, if set, takes the output instead of a file, uncompressed, once the replay has come to its
+	// end. Out is then what errors and the summary call it.
+	To io.Writer
 	// Arbiter holds the limits of every channel's arbiter. Zero: arbiter.DefaultConfig.
 	Arbiter arbiter.Config
 	// Progress, if set, is called a few times per second of work, and once at the end.
@@ -100,7 +104,7 @@ func Run(ctx context.Context, opt Options) (*Result, error) {
 		r.progress(r.last, true)
 		return nil, err
 	}
-	result, ferr := r.finish()
+	result, ferr := r.finish(interrupted)
 	if ferr == nil && len(r.channels.list) == 0 && !interrupted {
 		ferr = fmt.Errorf("replay %s: %w", strings.Join(r.opt.Paths, ", "), ErrNothing)
 	}
@@ -127,10 +131,10 @@ type run struct {
 
 func (r *run) open() error {
 	if r.opt.Out != "" {
-		if err := refuseOverwrite(r.opt.Out, r.opt.Paths); err != nil {
+		if err := refuseOverwrite(&r.opt); err != nil {
 			return err
 		}
-		out, err := newOutput(r.opt.Out, r.opt.Schema)
+		out, err := newOutput(&r.opt)
 		if err != nil {
 			return err
 		}
@@ -148,15 +152,21 @@ func (r *run) open() error {
 	return nil
 }
 
-// refuseOverwrite returns an error if the output would replace one of the inputs.
-func refuseOverwrite(out string, inputs []string) error {
-	to, err := os.Stat(out)
-	if err != nil {
-		return nil // it does not exist yet; what else is wrong, creating it will tell
+// refuseOverwrite returns an error if the output, or what an interrupt would leave of it, would
+// replace one of the inputs.
+func refuseOverwrite(opt *Options) error {
+	if opt.To != nil {
+		return nil
 	}
-	for _, path := range inputs {
-		if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
-			return fmt.Errorf("create %s: it is an input, and would be replaced", out)
+	for _, out := range []string{opt.Out, opt.Out + partialSuffix} {
+		to, err := os.Stat(out)
+		if err != nil {
+			continue // it does not exist yet; what else is wrong, creating it will tell
+		}
+		for _, path := range opt.Paths {
+			if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
+				return fmt.Errorf("create %s: it is an input, and would be replaced", out)
+			}
 		}
 	}
 	return nil
@@ -260,7 +270,7 @@ func (r *run) progress(at market.Nanos, final bool) {
 }
 
 // finish settles every channel, writes the rest of the output, and sums up.
-func (r *run) finish() (*Result, error) {
+func (r *run) finish(interrupted bool) (*Result, error) {
 	for _, c := range r.channels.list {
 		c.Pipeline.Flush()
 		c.sink.finish()
@@ -270,7 +280,7 @@ func (r *run) finish() (*Result, error) {
 	result := &Result{Channels: r.channels.list}
 	var err error
 	if r.out != nil && len(r.channels.list) > 0 {
-		err = r.out.finish(r.channels.metadata(r.opt.Schema, r.first, r.last))
+		err = r.out.finish(r.channels.metadata(r.opt.Schema, r.first, r.last), interrupted)
 	}
 	result.Summary = r.summarise(elapsed)
 	if err != nil {

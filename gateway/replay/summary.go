@@ -108,6 +108,7 @@ type BookSummary struct {
 // OutputSummary is about the file written.
 type OutputSummary struct {
 	Path    string `json:"path"`
+	Partial bool   `json:"partial,omitempty"` // an interrupt ended it
 	Schema  string `json:"schema"`
 	Records uint64 `json:"records"`
 	Bytes   int64  `json:"bytes"`

@@ -28,7 +28,11 @@ func (s *Summary) WriteText(w io.Writer) error {
 	}
 	p.line("")
 	if s.Output != nil {
-		p.row("output", "%s", s.Output.Path)
+		partial := ""
+		if s.Output.Partial {
+			partial = ", as far as the replay came"
+		}
+		p.row("output", "%s%s", s.Output.Path, partial)
 		p.row("", "%s records of %s, %s", count(s.Output.Records), s.Output.Schema, byteCount(s.Output.Bytes))
 		p.row("", "sha256 %s", s.Output.SHA256)
 		if n := s.Output.Refused; n > 0 {
