@@ -85,6 +85,10 @@ var layers = []layer{
 		why:   "the ring carries entries and does not interpret them: who writes, reads and wakes is its users' to know",
 	},
 	{
+		packages: "internal/soup", only: []string{"market", "codec/itch50", "codec/soupbintcp", "internal/clock"},
+		why: "a receiver over TCP hands on messages as they are: whose they are and what they say is its sink's to know",
+	},
+	{
 		packages: "internal/clock", only: []string{"market"},
 		never: inputOutput,
 		why:   "the clock tells the time and nothing else",
