@@ -15,7 +15,7 @@ type Counts struct {
 	Events   uint64                      // events published
 	Trades   uint64                      // of those, trades
 	Volume   uint64                      // traded, in lots
-	Clears   uint64                      // books emptied because the publisher restarted
+	Clears   uint64                      // books emptied because the publisher restarted, or said so
 	Suspect  uint64                      // events published behind an announced gap (FlagMaybeBadBook)
 
 	SessionsEnded uint64 // sessions that came to their announced end

@@ -5,6 +5,8 @@ import (
 	"tidegate/codec/iextp"
 	"tidegate/codec/itch50"
 	"tidegate/codec/moldudp64"
+	"tidegate/codec/pitch"
+	"tidegate/codec/sequnit"
 	"tidegate/market"
 )
 
@@ -18,9 +20,10 @@ const (
 	DEEP             // IEX DEEP 1.0 over IEX-TP
 	TOPS             // IEX TOPS 1.5 and 1.6 over IEX-TP
 	MBO              // market-by-order events of DBN records; no datagrams
+	PITCH            // Cboe US equities Multicast PITCH 2.x in sequenced units
 )
 
-var feedNames = [...]string{"unknown", "itch", "deep", "tops", "mbo"}
+var feedNames = [...]string{"unknown", "itch", "deep", "tops", "mbo", "pitch"}
 
 // String returns the name used on the command line and in summaries.
 func (f Feed) String() string {
@@ -37,6 +40,8 @@ func (f Feed) Publisher() market.Publisher {
 		return market.IEXDeep
 	case TOPS:
 		return market.IEXTops
+	case PITCH:
+		return market.CboeBZX
 	default:
 		return market.NasdaqITCH
 	}
@@ -54,6 +59,9 @@ func Recognise(b []byte) (f Feed, session arbiter.Session, ok bool) {
 			return TOPS, iexSession(&s), true
 		}
 	}
+	if s, err := sequnit.Parse(b); err == nil {
+		return PITCH, pitchSession(&s), plausibleUnit(&s)
+	}
 	m, err := moldudp64.Parse(b)
 	if err != nil || !plausibleSession(m.Session) {
 		return UnknownFeed, arbiter.Session{}, false
@@ -65,6 +73,19 @@ func Recognise(b []byte) (f Feed, session arbiter.Session, ok bool) {
 		}
 	}
 	return ITCH, arbiter.SessionOf(m.Session[:]), true
+}
+
+// plausibleUnit reports whether a sequenced unit is one of a feed, and its first message, if there is
+// one, of a type and a length that PITCH has.
+func plausibleUnit(s *sequnit.Packet) bool {
+	if s.Unit == 0 {
+		return false
+	}
+	if s.Heartbeat() {
+		return true
+	}
+	msg, _ := sequnit.Next(s.Messages)
+	return pitch.LengthMin(msg[0]) > 0 && len(msg) >= pitch.LengthMin(msg[0])
 }
 
 // plausibleSession reports whether a MoldUDP64 session is text, as the protocol says, or all zero,

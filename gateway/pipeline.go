@@ -11,6 +11,8 @@ import (
 	"tidegate/codec/iextp"
 	"tidegate/codec/itch50"
 	"tidegate/codec/moldudp64"
+	"tidegate/codec/pitch"
+	"tidegate/codec/sequnit"
 	"tidegate/market"
 )
 
@@ -38,7 +40,8 @@ type Config struct {
 	// Arbiter holds the limits of the channel's arbiter. Nil: the messages come from a file and are
 	// taken in the order in which they stand there; OnDatagram must not be called.
 	Arbiter *arbiter.Config
-	// Midnight is the start of the trading day at the venue; ITCH messages carry only the time since.
+	// Midnight is the start of the trading day at the venue; ITCH and PITCH messages carry only the time
+	// since.
 	Midnight market.Nanos
 	// SymbolsMax is the most symbols of a feed that names instruments by text.
 	SymbolsMax int
@@ -61,9 +64,10 @@ type Pipeline struct {
 	sink Sink
 	arb  *arbiter.Arbiter // nil where messages come from a file
 
-	itch itch50.Decoder
-	deep *iex.Deep
-	tops *iex.Tops
+	itch  itch50.Decoder
+	deep  *iex.Deep
+	tops  *iex.Tops
+	pitch *pitch.Decoder
 
 	orders *book.ByOrder // one of the two is nil
 	levels *book.ByPrice
@@ -92,9 +96,12 @@ func New(cfg Config, sink Sink) (*Pipeline, error) {
 		p.symbols = market.NewSymbolTable(cfg.SymbolsMax)
 		p.deep = iex.NewDeep(publisher, p.symbols)
 		p.tops = iex.NewTops(publisher, p.symbols)
+	case PITCH:
+		p.symbols = market.NewSymbolTable(cfg.SymbolsMax)
+		p.pitch = pitch.NewDecoder(publisher, p.symbols, cfg.Midnight)
 	case MBO:
 	default:
-		return nil, fmt.Errorf("pipeline: feed %q: want itch, deep, tops or mbo", cfg.Feed)
+		return nil, fmt.Errorf("pipeline: feed %q: want itch, pitch, deep, tops or mbo", cfg.Feed)
 	}
 	switch cfg.Feed {
 	case DEEP, TOPS:
@@ -129,6 +136,8 @@ func (p *Pipeline) OnDatagram(line arbiter.LineID, tsRecv market.Nanos, b []byte
 		ok = frameIEX(b, k, iextp.DEEP10, iextp.DEEP10)
 	case TOPS:
 		ok = frameIEX(b, k, iextp.TOPS15, iextp.TOPS16)
+	case PITCH:
+		ok = framePITCH(b, k)
 	}
 	if !ok {
 		p.arb.OnMalformed(line, len(b))
@@ -314,12 +323,20 @@ func (f *fresh) OnMessages(k *arbiter.Packet, skip uint32) {
 			_, block = iextp.Next(block)
 		}
 		p.topsBlock(block, r)
+	case PITCH:
+		for ; skip > 0; skip-- {
+			_, block = sequnit.Next(block)
+		}
+		p.pitchBlock(block, r)
 	}
 }
 
 // OnGap marks what follows a gap, and passes the gap on.
 func (f *fresh) OnGap(g arbiter.Gap) {
 	f.suspect = true
+	if f.pitch != nil {
+		f.pitch.ForgetTime() // a Time message may be among what is lost
+	}
 	f.sink.OnGap(g)
 }
 
@@ -327,8 +344,11 @@ func (f *fresh) OnGap(g arbiter.Gap) {
 func (f *fresh) OnEpoch(e arbiter.Epoch) {
 	p := (*Pipeline)(f)
 	p.suspect = false
+	if p.pitch != nil {
+		p.pitch.ForgetTime()
+	}
 	p.sink.OnEpoch(e)
-	p.clearBooks(e)
+	p.clearBooks(e.TsRecv, e.TsRecv, e.From)
 }
 
 // OnEnd notes the end of a session. It changes no book: what rests in them at the end of the day is
@@ -337,14 +357,14 @@ func (f *fresh) OnEnd(_ arbiter.Session, _ uint64) { f.counts.SessionsEnded++ }
 
 // clearBooks publishes a Clear for every instrument with a book. It is rare, so it may look at
 // every instrument.
-func (p *Pipeline) clearBooks(e arbiter.Epoch) {
+func (p *Pipeline) clearBooks(tsEvent, tsRecv market.Nanos, seq uint64) {
 	for id := range p.instrumentsMax() {
 		id := market.InstrumentID(id)
 		if p.books.BBO(id) == book.EmptyBBO {
 			continue
 		}
 		u := market.Update{Event: market.Event{
-			TsEvent: e.TsRecv, TsRecv: e.TsRecv, Seq: e.From, Price: market.UndefPrice, Instrument: id,
+			TsEvent: tsEvent, TsRecv: tsRecv, Seq: seq, Price: market.UndefPrice, Instrument: id,
 			Publisher: p.cfg.Publisher.ID, Action: market.Clear, Side: market.NoSide, Flags: market.FlagLast,
 		}}
 		var r book.Result

@@ -1,10 +1,6 @@
 package pitch
 
-import (
-	"fmt"
-
-	"tidegate/market"
-)
+import "tidegate/market"
 
 // A Decoder turns the messages of one unit into the words of package market. It keeps the unit's current
 // second, and belongs to the loop that owns its symbol table.
@@ -20,9 +16,6 @@ type Decoder struct {
 // call whether a symbol was new. Midnight is the start of the trading day in New York, which Time
 // messages count from.
 func NewDecoder(publisher market.PublisherID, symbols *market.SymbolTable, midnight market.Nanos) *Decoder {
-	if midnight < 0 {
-		panic(fmt.Sprintf("pitch: midnight %d: want a time", midnight))
-	}
 	return &Decoder{midnight: midnight, second: market.UndefTime, publisher: publisher, symbols: symbols}
 }
 

@@ -45,7 +45,7 @@ func (r *reader) feed(f *Feed, v value, groups map[netip.AddrPort]string) map[st
 	}
 	found := v.mapping(
 		field{"name", text(&f.Name, 1, nameMax)},
-		field{"protocol", choice(&f.Protocol, []string{"itch", "deep", "tops"}, []gateway.Feed{gateway.ITCH, gateway.DEEP, gateway.TOPS})},
+		field{"protocol", choice(&f.Protocol, []string{"itch", "pitch", "deep", "tops"}, []gateway.Feed{gateway.ITCH, gateway.PITCH, gateway.DEEP, gateway.TOPS})},
 		field{"dataset", choice(&f.Publisher, datasets, market.Publishers())},
 		field{"gap_deadline", duration(&f.GapDeadline, 0, time.Minute)},
 		field{"session", text(&f.Session, 1, moldudp64.SessionLen)},

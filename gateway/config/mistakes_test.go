@@ -66,7 +66,7 @@ var mistakes = []struct {
 	{"dataset", strings.Replace(small, "protocol: itch", "protocol: itch\n    dataset: XNAS.ITCHY", 1), []string{
 		`etc/c.yaml:4:14: feeds[0].dataset: found "XNAS.ITCHY", want one of GLBX.MDP3, XNAS.ITCH`,
 	}},
-	{"protocol", strings.Replace(small, "itch", "fix", 1), []string{`etc/c.yaml:3:15: feeds[0].protocol: found "fix", want one of itch, deep, tops`}},
+	{"protocol", strings.Replace(small, "itch", "fix", 1), []string{`etc/c.yaml:3:15: feeds[0].protocol: found "fix", want one of itch, pitch, deep, tops`}},
 	{"session", strings.Replace(small, "protocol: itch", "protocol: deep\n    session: x", 1), []string{
 		"etc/c.yaml:4:14: feeds[0].session: found a session, want none",
 	}},
