@@ -174,8 +174,8 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		st := g.streams[i]
 		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
 			Dataset: f.Publisher.Dataset, Number: uint8(i), Ring: g.ring, Directory: st.Directory(),
-			Schemas: schemasOfOneFeed(),
-			Do:      g.commands(st),
+			Schemas: schemasOfOneFeed(), Current: st.Current,
+			Do: g.commands(st),
 		})
 	}
 	if g.consolidated != nil {

@@ -6,7 +6,8 @@ import (
 )
 
 // An announcement tells a session of the symbols of a subscription: an acknowledgement, then a
-// mapping or an error for each. It is written bit by bit, because a dataset may have very many.
+// mapping or an error for each, then what is current where that is kept. It is written bit by bit,
+// because a dataset may have very many.
 type announcement struct {
 	// sub is nil for an announcement of instruments that became known while the session was skipped.
 	sub        *subscription
@@ -14,6 +15,7 @@ type announcement struct {
 	begun      bool
 	unresolved int                   // symbols that do not resolve and were not told yet
 	snapshots  []market.InstrumentID // to be asked for at the end
+	recall     recall
 }
 
 // announce begins the announcement of a subscription.
@@ -33,6 +35,7 @@ func (s *session) announce(sub *subscription) {
 	}
 	s.loop.counts.Unresolved += uint64(a.unresolved)
 	s.told = max(s.told, s.outlet.seen)
+	a.recall = s.newRecall(sub)
 	s.announcing = append(s.announcing, a)
 }
 
@@ -57,6 +60,9 @@ func (s *session) appendAnnouncements(b []byte, now market.Nanos) []byte {
 	for len(s.announcing) > 0 && len(b) < s.loop.cfg.PassBytes {
 		a := &s.announcing[0]
 		if b = s.appendAnnouncement(b, a, now); a.next < a.end {
+			break
+		}
+		if b = s.appendCurrent(b, &a.recall, now); !a.recall.done() {
 			break
 		}
 		if a.sub != nil && a.sub.snapshot && len(a.snapshots) > 0 {
@@ -105,4 +111,5 @@ func (a *announcement) found(id market.InstrumentID) {
 	if a.sub.snapshot {
 		a.snapshots = append(a.snapshots, id)
 	}
+	a.recall.want(id)
 }

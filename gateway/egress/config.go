@@ -24,6 +24,9 @@ type Feed struct {
 	Directory *stream.Directory
 	// Schemas are those that the feed can publish.
 	Schemas []dbn.Schema
+	// Current returns the latest records of each instrument in a schema, with which a subscription to
+	// it begins, or nil for a schema of which none are kept. Nil: of no schema.
+	Current func(dbn.Schema) *stream.Current
 	// Do has the feed's ingest loop call a function with the feed's upstream, soon and in the order of
 	// the calls. It may be called by any goroutine and must not wait.
 	Do func(func(Upstream))

@@ -37,7 +37,12 @@
 //
 // A symbol that is not known yet may become known: its mapping and its records are then sent. A
 // mapping precedes the first record of its instrument. With snapshot=1 records of schema mbo begin
-// with the snapshot of the book: until it has passed, those of the instrument are left out.
+// with the snapshot of the book: until it has passed, those of the instrument are left out. Records of
+// schemas definition and status begin with the latest of each instrument before the session's position
+// in the ring, which streams keep beside it.
+//
+// Connections above a limit are told so, within bounds: they are sessions in waitAuth whose first line
+// is answered with the reason.
 //
 // Records about the whole market have instrument id 0: they go to subscriptions of all symbols, and
 // there is no mapping for them. A client that closes its own direction has closed the connection: what

@@ -63,6 +63,8 @@ type Stream struct {
 	scratch []byte           // records on their way into the ring
 	epoch   uint32
 
+	definitions, statuses Current
+
 	consolidated *Consolidated // nil: in none
 
 	requests []request
@@ -129,6 +131,19 @@ func (s *Stream) Attach(p *gateway.Pipeline) { s.pipeline = p }
 
 // Directory returns the feed's instruments. Any goroutine may read it.
 func (s *Stream) Directory() *Directory { return &s.directory }
+
+// Current returns the latest record of each instrument in a schema, for definition and status; for other
+// schemas it returns nil. Any goroutine may read it.
+func (s *Stream) Current(schema dbn.Schema) *Current {
+	switch schema {
+	case dbn.SchemaDefinition:
+		return &s.definitions
+	case dbn.SchemaStatus:
+		return &s.statuses
+	default:
+		return nil
+	}
+}
 
 // Want starts deriving a schema, unless it is derived already.
 func (s *Stream) Want(schema dbn.Schema) error {
@@ -320,9 +335,29 @@ func (s *Stream) OnFacts(f *market.Facts) {
 	}
 	for i := range f.Statuses {
 		at = f.Statuses[i].TsRecv
+		s.meetFact(f.Statuses[i].Instrument, at)
+	}
+	for i := range f.Statistics {
+		at = f.Statistics[i].TsRecv
+		s.meetFact(f.Statistics[i].Instrument, at)
+	}
+	for i := range f.Imbalances {
+		at = f.Imbalances[i].TsRecv
+		s.meetFact(f.Imbalances[i].Instrument, at)
 	}
 	for _, a := range s.active {
-		s.append(s.cfg.Feed, a, a.deriver.OnFacts(s.scratch[:0], f), at)
+		records := a.deriver.OnFacts(s.scratch[:0], f)
+		if c := s.Current(a.schema); c != nil {
+			c.add(records, s.cfg.Ring.NextIndex()) // before readers can see them in the ring
+		}
+		s.append(s.cfg.Feed, a, records, at)
+	}
+}
+
+// meetFact enters the instrument of a fact. Facts of the whole market are about none.
+func (s *Stream) meetFact(id market.InstrumentID, at market.Nanos) {
+	if id != 0 {
+		s.meet(id, at)
 	}
 }
 
@@ -361,5 +396,9 @@ func (s *Stream) OnGap(g arbiter.Gap) {
 	s.cfg.Ring.Append(bus.Header{At: g.Seen, Tag: s.tag(Gap, 0)}, nil)
 }
 
-// OnEpoch needs nothing: the Clear events that follow say it in band.
-func (s *Stream) OnEpoch(e arbiter.Epoch) { s.epoch = e.Number }
+// OnEpoch forgets the states of trading: the publisher says them anew. The books' Clear events follow in
+// band.
+func (s *Stream) OnEpoch(e arbiter.Epoch) {
+	s.epoch = e.Number
+	s.statuses.clear()
+}

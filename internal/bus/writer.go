@@ -47,6 +47,9 @@ func (r *Ring) Reserve(h Header, n int) []byte {
 	return b[headerBytes : headerBytes+n : headerBytes+n]
 }
 
+// NextIndex returns the index of the next entry. Like Append, it is for the writer.
+func (r *Ring) NextIndex() uint64 { return r.writer.first + r.writer.count }
+
 // Publish makes every entry added so far visible to readers: one atomic store, however many there
 // are. Entries of a chunk that is full are visible as soon as the next chunk begins, without
 // Publish.
