@@ -80,6 +80,15 @@ var layers = []layer{
 		why: "a recorder takes datagrams and writes a file: it knows no feed",
 	},
 	{
+		packages: "sinks/journal", only: []string{"market", "internal/vfs", "internal/clock"},
+		never: []string{"os/...", "net/..."},
+		why:   "the journal carries entries and does not interpret them, and reaches its files through the seam that tests can break",
+	},
+	{
+		packages: "internal/vfs/...", only: []string{"internal/vfs"},
+		why: "files carry bytes: they do not know whose",
+	},
+	{
 		packages: "internal/bus", only: []string{"market"},
 		never: append([]string{"time"}, inputOutput...),
 		why:   "the ring carries entries and does not interpret them: who writes, reads and wakes is its users' to know",
@@ -149,7 +158,7 @@ func TestImportsRuleCanFail(t *testing.T) {
 			"book/match/a.go":      src("syscall", "tidegate/market", "tidegate/book"),
 			"gateway/a.go":         src("tidegate/codec/itch50", "tidegate/arbiter", "tidegate/book/match"),
 			"gateway/lines/a.go":   src("net", "tidegate/gateway", "golang.org/x/sys/unix"),
-			"sinks/journal/a.go":   src("os", "tidegate/market"),
+			"sinks/journal/a.go":   src("io/fs", "tidegate/market", "tidegate/internal/vfs"),
 			"internal/venue/a.go":  src("net/netip", "tidegate/codec/itch50"),
 			"cmd/tidegate/a.go":    src("os", "net", "tidegate/gateway", "tidegate/sinks/journal"),
 			"codec/pcap/a_test.go": src("os", "tidegate/internal/openfile", "tidegate/codec/dbn"),
@@ -170,7 +179,7 @@ func TestImportsRuleCanFail(t *testing.T) {
 		trial{"gateway opens sockets", map[string]string{"gateway/a.go": src("net", "os", "github.com/jackc/pgx/v5", "github.com/valyala/fasthttp")}, []string{
 			"gateway/a.go:4: ", "gateway/a.go:5: ", "gateway/a.go:6: ", "gateway/a.go:7: ",
 		}},
-		trial{"sink imports gateway", map[string]string{"sinks/journal/a.go": src("tidegate/gateway/replay")}, []string{"sinks/journal/a.go:4: "}},
+		trial{"sink imports gateway", map[string]string{"sinks/x/a.go": src("tidegate/gateway/replay")}, []string{"sinks/x/a.go:4: "}},
 		trial{"client imports gateway", map[string]string{"internal/lsgclient/a.go": src("net", "tidegate/codec/lsg", "tidegate/gateway/egress")}, []string{"internal/lsgclient/a.go:6: "}},
 		trial{"double imports our codec", map[string]string{"internal/lsgclient/lsgtest/a.go": src("tidegate/codec/dbn", "tidegate/codec/lsg")}, []string{"internal/lsgclient/lsgtest/a.go:5: "}},
 		trial{"somebody imports a command", map[string]string{"internal/x/a.go": src("tidegate/cmd/tidegate")}, []string{"internal/x/a.go:4: internal/x imports tidegate/cmd/tidegate: commands are"}},
@@ -190,6 +199,7 @@ var owners = []owner{
 	{"github.com/klauspost/compress/...", "internal/openfile", "compressed files are internal/openfile's, with its limits and its errors"},
 	{"github.com/klauspost/compress/zstd", "internal/lsgclient/...", "compressed sessions are unpacked by the client"},
 	{"github.com/klauspost/compress/zstd", "gateway/egress", "sessions are compressed where they are served"},
+	{"github.com/klauspost/compress/zstd", "sinks/journal", "finished segments are packed in frames that can be sought, where they are kept"},
 	{"github.com/panjf2000/gnet/v2/...", "gateway/egress", "subscribers' sockets are egress's"},
 	{"github.com/alecthomas/kong/...", "cmd/tidegate", "flags are read by the command alone"},
 	{"github.com/schollz/progressbar/v3/...", "cmd/tidegate", "what a person sees is the command's"},

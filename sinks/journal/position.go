@@ -1,0 +1,142 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"path"
+	"strings"
+
+	"tidegate/internal/vfs"
+	"tidegate/market"
+)
+
+// A Position is how far a named reader has come. It is a file of its own, replaced as a whole:
+//
+//	0   8  "TIDEREAD"
+//	8   8  next index that the reader needs
+//	16  8  when it said so
+//	24  4  CRC-32C of everything before
+//
+// Retention keeps what a named reader still needs, so a reader that is gone for good must be
+// unregistered.
+type Position struct {
+	Name string
+	Next uint64       // everything before it may go
+	At   market.Nanos // when the reader said so; wall clock
+	// Damaged: the file cannot be read. The reader is taken to need everything.
+	Damaged bool
+}
+
+const (
+	positionExt   = ".reader"
+	positionBytes = 28
+	positionMagic = "TIDEREAD"
+	readersMax    = 64
+	nameMax       = 64
+)
+
+// ErrReaderName is wrapped by errors about the name of a reader.
+var ErrReaderName = errors.New("want 1 to 64 letters, digits, '-' or '_'")
+
+// ErrReadersMax is wrapped by the error of Register when 64 readers are registered.
+var ErrReadersMax = errors.New("too many registered readers")
+
+func checkName(name string) error {
+	good := len(name) > 0 && len(name) <= nameMax
+	for _, c := range []byte(name) {
+		good = good && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	}
+	if !good {
+		return fmt.Errorf("journal: reader name %q: %w", name, ErrReaderName)
+	}
+	return nil
+}
+
+func (p *Position) append(b []byte) []byte {
+	start := len(b)
+	b = append(b, positionMagic...)
+	b = binary.LittleEndian.AppendUint64(b, p.Next)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.At))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
+
+func (p *Position) parse(b []byte) bool {
+	if len(b) != positionBytes || string(b[:8]) != positionMagic ||
+		crc32.Checksum(b[:positionBytes-4], castagnoli) != binary.LittleEndian.Uint32(b[positionBytes-4:]) {
+		return false
+	}
+	p.Next = binary.LittleEndian.Uint64(b[8:])
+	p.At = market.Nanos(binary.LittleEndian.Uint64(b[16:]))
+	return true
+}
+
+// readPosition reads one position. One that is damaged is no error.
+func readPosition(fsys vfs.FS, dir, name string) (p Position, err error) {
+	p.Name = name
+	f, err := fsys.Open(path.Join(dir, name+positionExt))
+	if err != nil {
+		return p, err
+	}
+	defer f.Close()
+	b, err := readAt(f, nil, positionBytes+1, 0)
+	if err != nil {
+		return p, err
+	}
+	if !p.parse(b) {
+		p = Position{Name: name, At: market.UndefTime, Damaged: true}
+	}
+	return p, nil
+}
+
+// positions reads those of a directory, by name.
+func (l *listing) positions(fsys vfs.FS, dir string) (all []Position, err error) {
+	for _, file := range sortedKeys(l.other) {
+		name, ok := strings.CutSuffix(file, positionExt)
+		if !ok || checkName(name) != nil {
+			continue
+		}
+		p, err := readPosition(fsys, dir, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // unregistered meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("journal: position of reader %s: %w", name, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// Positions returns the registered readers of a journal, by name.
+func Positions(dir string) ([]Position, error) {
+	l, err := list(vfs.Disk{}, dir)
+	if err != nil {
+		return nil, err
+	}
+	return l.positions(vfs.Disk{}, dir)
+}
+
+// Unregister removes a registered reader, so that retention does not wait for it any more. The error wraps
+// fs.ErrNotExist if there is none of that name.
+func Unregister(dir, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := (vfs.Disk{}).Remove(path.Join(dir, name+positionExt)); err != nil {
+		return fmt.Errorf("journal: unregister reader %s: %w", name, err)
+	}
+	return vfs.Disk{}.SyncDir(dir)
+}
+
+// slowest returns the reader that needs the oldest entry; ok is false if there is no reader.
+func slowest(all []Position) (p Position, ok bool) {
+	for i, q := range all {
+		if i == 0 || q.Next < p.Next {
+			p = q
+		}
+	}
+	return p, len(all) > 0
+}

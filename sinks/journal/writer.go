@@ -1,0 +1,389 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"syscall"
+	"time"
+
+	"tidegate/internal/vfs"
+	"tidegate/market"
+)
+
+// commitBytesMax is how much is written before a sync, however much waits: what one failed sync costs.
+const commitBytesMax = 8 << 20
+
+// retryEvery is how long the writer waits before it tries a disk again that cannot be written.
+const retryEvery = 250 * time.Millisecond
+
+// ErrNoSpace is wrapped by errors about free space that is below what a segment and the reserve need.
+var ErrNoSpace = errors.New("not enough free space")
+
+// writer takes entries from the queue and writes them. It is owned by its goroutine (in tests without
+// goroutines, by the test).
+//
+// What is written counts when a sync has returned nil. Until then everything can be done again: the
+// entries are in the queue, and the fields that say where the journal ends have the values as of the
+// last good sync.
+type writer struct {
+	j        *Journal
+	room     chan struct{} // the keeper has made room
+	batchMax int
+
+	// As of the last good sync.
+	safe     cursor
+	chain    uint64
+	latest   market.Nanos
+	released uint64 // chunks given back
+
+	file   vfs.File // the segment; nil while there is none
+	number uint64   // of the segment, or of the last one there was
+	base   uint64
+	end    int64 // where the next batch goes
+
+	mark     vfs.File // nil if it cannot be written
+	buf      []byte
+	failures int // of commits, in a row
+}
+
+func newWriter(j *Journal, r *recovered) *writer {
+	return &writer{
+		j: j, room: make(chan struct{}, 1), batchMax: j.knobs.batchBytes,
+		safe: cursor{index: r.next}, chain: r.chain, latest: r.latest, number: r.number,
+		buf: make([]byte, 0, j.knobs.batchBytes+sectorBytes),
+	}
+}
+
+// start makes the first segment of the epoch.
+func (w *writer) start() error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	w.openMark()
+	return nil
+}
+
+// stop gives up what is open.
+func (w *writer) stop() (err error) {
+	if w.mark != nil {
+		err = w.mark.Close()
+		w.mark = nil
+	}
+	if w.file != nil {
+		err = errors.Join(err, w.file.Close())
+		w.file = nil
+	}
+	return err
+}
+
+// run writes until the journal is closed.
+func (w *writer) run() {
+	for w.await() {
+		if err := w.commit(); err != nil {
+			w.pause(err)
+		}
+	}
+	w.drain()
+}
+
+// await returns true when entries are to be written: enough of them, or some for long enough. It returns
+// false when the journal is being closed.
+func (w *writer) await() bool {
+	q, at := w.j.queue, w.safe
+	for q.at(&at) == nil {
+		q.parked.Store(true)
+		if q.at(&at) == nil {
+			select {
+			case <-q.wake:
+			case <-w.j.closing:
+				return false
+			}
+		}
+		q.parked.Store(false)
+	}
+	timer := time.NewTimer(w.j.cfg.CommitEvery)
+	defer timer.Stop()
+	for q.waiting(w.safe) < w.j.cfg.CommitBytes {
+		select {
+		case <-timer.C:
+			return true
+		case <-q.wake:
+		case <-w.j.closing:
+			return false
+		}
+	}
+	return true
+}
+
+// drain writes what is left when the producer has ended, and closes the segment.
+func (w *writer) drain() {
+	j := w.j
+	for {
+		finished := j.queue.finish() // the producer's part of the queue is ours now
+		at := w.safe
+		if j.queue.at(&at) == nil && finished {
+			break
+		}
+		err := w.commit()
+		if err == nil {
+			continue
+		}
+		if w.pause(err) {
+			last := j.queue.p.index - 1
+			j.result = fmt.Errorf("journal: entries %d to %d are not on the disk: %w", w.safe.index, last, err)
+			break
+		}
+	}
+	w.finish()
+	j.result = errors.Join(j.result, w.stop())
+}
+
+// pause waits before the disk is tried again. It reports whether that is not to be done.
+func (w *writer) pause(err error) (abandoned bool) {
+	w.failures++
+	if w.failures == 1 {
+		return false // at once: with a new segment
+	}
+	why, reason := err.Error(), DiskFailed
+	if noSpace(err) {
+		reason = DiskFull
+		w.j.keeper.nudge()
+	}
+	w.j.queue.why.Store(uint32(reason))
+	if w.j.counts.stalled.Swap(&why) == nil {
+		w.j.notify(Stalled, "entries from index %d wait in memory: %v", w.safe.index, err)
+	}
+	if w.j.knobs.manual {
+		return true
+	}
+	timer := time.NewTimer(retryEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.room:
+	case <-w.j.abandon:
+		return true
+	}
+	return false
+}
+
+func noSpace(err error) bool {
+	return errors.Is(err, ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// commit writes what waits, up to a limit or the end of the segment, and syncs it. After an error the
+// segment is given up, and nothing has happened.
+func (w *writer) commit() error {
+	if w.file == nil {
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	at, chain, latest, end := w.safe, w.chain, w.latest, w.end
+	batches, entries, full := uint64(0), uint64(0), false
+	for end-w.end < commitBytesMax {
+		from := at
+		h, b := w.batch(&at)
+		if b == nil {
+			break
+		}
+		h.Prev = chain
+		b, sum := h.seal(b)
+		if end+int64(len(b)) > w.j.cfg.SegmentBytes {
+			at, full = from, true
+			break
+		}
+		if _, err := w.file.WriteAt(b, end); err != nil {
+			return w.poison(err)
+		}
+		end, chain, latest = end+int64(len(b)), sum, max(latest, h.Latest)
+		batches++
+		if !h.Gap {
+			entries += uint64(h.Entries)
+		}
+	}
+	if batches > 0 {
+		if err := w.file.Sync(); err != nil {
+			return w.poison(err)
+		}
+		c := &w.j.counts
+		c.entries.Add(entries)
+		c.batches.Add(batches)
+		c.bytes.Add(uint64(end - w.end))
+		c.commits.Add(1)
+		w.chain, w.latest, w.end = chain, latest, end
+		w.advance(at)
+	}
+	if full {
+		w.finish()
+	}
+	return nil
+}
+
+// advance makes known that everything before a place in the queue is durable.
+func (w *writer) advance(to cursor) {
+	j := w.j
+	if to.index < w.safe.index {
+		panic(fmt.Sprintf("journal: durable index goes back from %d to %d", w.safe.index, to.index))
+	}
+	j.queue.at(&to) // on to the next chunk, if this one has ended
+	w.safe = to
+	j.durable.Store(to.index - 1)
+	j.queue.release(&w.released, to)
+	w.failures = 0
+	if j.counts.stalled.Swap(nil) != nil {
+		j.queue.why.Store(uint32(QueueFull))
+		j.notify(Resumed, "entries are written again, up to index %d", to.index-1)
+	}
+	w.writeMark()
+	j.announce()
+}
+
+// batch builds the next batch from the queue, with room for its header, and moves at behind it. It returns
+// nil if nothing waits. The batch is valid until the next call.
+func (w *writer) batch(at *cursor) (h batchHeader, b []byte) {
+	h = batchHeader{
+		Journal: w.j.id, Segment: w.number, Epoch: w.j.epoch, First: at.index,
+		Earliest: math.MaxInt64, Latest: noTime, Durable: w.safe.index - 1,
+	}
+	b = w.buf[:batchHeaderBytes]
+	for !h.Gap {
+		rest := w.j.queue.at(at)
+		took := 0
+		for took < len(rest) && !h.Gap {
+			p := at.piece(rest[took:])
+			if p.first != at.index {
+				panic(fmt.Sprintf("journal: index %d in the queue, want %d", p.first, at.index)) // our bug
+			}
+			if p.gap && h.Entries > 0 || len(b)+took+len(p.bytes) > w.batchMax {
+				break
+			}
+			h.Earliest, h.Latest, h.Last, h.Gap = min(h.Earliest, p.earliest), max(h.Latest, p.latest), p.last, p.gap
+			h.Entries++
+			took += len(p.bytes)
+			*at = at.after(len(p.bytes), p.last)
+		}
+		b = append(b, rest[:took]...)
+		if took == 0 {
+			break
+		}
+	}
+	if h.Entries == 0 {
+		return h, nil
+	}
+	return h, b
+}
+
+// begin makes the next segment. When it returns nil, the segment is on the disk with its name.
+func (w *writer) begin() (err error) {
+	j, dir := w.j, w.j.cfg.Dir
+	free, err := j.fs.FreeBytes(dir)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if need := j.cfg.SegmentBytes + j.cfg.ReserveBytes; free < need {
+		return fmt.Errorf("journal: %s: %w: %d MiB, want %d MiB for a segment and the reserve", dir, ErrNoSpace, free>>20, need>>20)
+	}
+	w.number++ // even if this fails: names are not used twice
+	s := segmentFile{number: w.number, base: w.safe.index}
+	h := segmentHeader{
+		Journal: j.id, Number: s.number, Epoch: j.epoch, Base: s.base,
+		Chain: w.chain, Latest: w.latest, Created: j.knobs.now(),
+	}
+	j.live.Store(s.number)
+	name := path.Join(dir, s.name())
+	f, err := makeFile(j.fs, name+tempExt, h.append(nil), j.cfg.SegmentBytes)
+	if err != nil {
+		return fmt.Errorf("journal: make segment: %w", err)
+	}
+	if err = j.fs.Rename(name+tempExt, name); err == nil {
+		err = j.fs.SyncDir(dir)
+	}
+	if err != nil {
+		// The name may be there, or come back after a crash: an empty segment, which does no harm.
+		return errors.Join(fmt.Errorf("journal: name segment: %w", err), f.Close(), removeIfThere(j.fs, name+tempExt), removeIfThere(j.fs, name))
+	}
+	w.file, w.base, w.end = f, s.base, segmentHeaderBytes
+	return nil
+}
+
+// makeFile makes a file of a length that begins with these bytes, and syncs it.
+func makeFile(fsys vfs.FS, name string, head []byte, size int64) (vfs.File, error) {
+	f, err := fsys.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err = f.Preallocate(size); err == nil {
+		if _, err = f.WriteAt(head, 0); err == nil {
+			err = f.Sync()
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), removeIfThere(fsys, name))
+	}
+	return f, nil
+}
+
+// poison gives the segment up after a failed write or sync. What was durable in it stays and is read;
+// what was not is in the queue and goes to a new segment. The kernel may have dropped pages of this
+// one, and a sync that succeeds now would say nothing about them.
+func (w *writer) poison(err error) error {
+	j := w.j
+	j.counts.poisoned.Add(1)
+	s := segmentFile{number: w.number, base: w.base}
+	err = fmt.Errorf("journal: write segment %s at byte %d: %w", s.name(), w.end, err)
+	j.notify(SyncFailed, "%v; entries from index %d are written again to a new segment", err, w.safe.index)
+	cerr := w.file.Close()
+	w.file = nil
+	if w.base == w.safe.index { // nothing in it counts
+		cerr = errors.Join(cerr, removeIfThere(j.fs, path.Join(j.cfg.Dir, s.name())))
+	}
+	return errors.Join(err, cerr)
+}
+
+// finish cuts the segment to its length and closes it. It is durable already: a failure costs space, or
+// nothing.
+func (w *writer) finish() {
+	if w.file == nil {
+		return
+	}
+	err := w.file.Truncate(w.end)
+	if err == nil {
+		err = w.file.Sync()
+	}
+	if err = errors.Join(err, w.file.Close()); err != nil {
+		w.j.notify(Upkeep, "segment %d could not be cut to its length: %v", w.number, err)
+	}
+	w.file = nil
+	w.j.keeper.nudge()
+}
+
+// openMark opens the durable mark, and writes it.
+func (w *writer) openMark() {
+	j := w.j
+	name := path.Join(j.cfg.Dir, markName)
+	f, err := j.fs.OpenWrite(name)
+	if err != nil {
+		if f, err = j.fs.Create(name); err != nil {
+			j.counts.markErrors.Add(1)
+			j.notify(Upkeep, "durable mark cannot be written, readers in other processes will lag: %v", err)
+			return
+		}
+	}
+	w.mark = f
+	w.writeMark()
+}
+
+// writeMark tells other processes what is durable. A failure makes them lag, and nothing else.
+func (w *writer) writeMark() {
+	if w.mark == nil {
+		return
+	}
+	var b [markBytes]byte
+	m := mark{journal: w.j.id, epoch: w.j.epoch, durable: w.safe.index - 1}
+	if _, err := w.mark.WriteAt(m.append(b[:0]), 0); err != nil {
+		w.j.counts.markErrors.Add(1)
+	}
+}
