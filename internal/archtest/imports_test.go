@@ -62,6 +62,10 @@ var layers = []layer{
 		why: "the ingest loop joins sockets and pipelines: who publishes, records or wakes comes in as a function",
 	},
 	{
+		packages: "gateway/breaker", only: []string{"market"},
+		why: "a breaker is told what is seen of its subject: it does not look itself",
+	},
+	{
 		packages: "gateway/egress", only: []string{"market", "codec/dbn", "codec/lsg", "gateway/stream", "internal/bus", "internal/clock"},
 		why: "egress serves what is in the ring: it knows neither lines nor pipelines, and asks a feed for snapshots through its stream",
 	},
@@ -195,6 +199,7 @@ type owner struct {
 }
 
 var owners = []owner{
+	{"github.com/sony/gobreaker/...", "gateway/breaker", "breakers keep time by the wall clock: one package knows, and its verdicts are inputs to all others"},
 	{"github.com/gopacket/gopacket/...", "codec/pcap", "capture files are codec/pcap's"},
 	{"github.com/klauspost/compress/...", "internal/openfile", "compressed files are internal/openfile's, with its limits and its errors"},
 	{"github.com/klauspost/compress/zstd", "internal/lsgclient/...", "compressed sessions are unpacked by the client"},
