@@ -293,11 +293,11 @@ func (r *Requester) wait(why waitReason, until market.Nanos) {
 	r.waiting = why
 	switch why {
 	case waitBudget:
-		r.ledger.BudgetWaits++
+		r.ledger.WaitsBudget++
 	case waitInFlight:
-		r.ledger.InFlightWaits++
+		r.ledger.WaitsInFlight++
 	case waitServers:
-		r.ledger.ServerWaits++
+		r.ledger.WaitsServers++
 	}
 }
 

@@ -40,9 +40,9 @@ type RequestLedger struct {
 	Server  [ServersMax]ServerLedger `json:"server"` // the first Servers of them
 
 	TooLarge      GapTally `json:"too_large"`
-	BudgetWaits   uint64   `json:"budget_waits"`
-	InFlightWaits uint64   `json:"in_flight_waits"`
-	ServerWaits   uint64   `json:"server_waits"`
+	WaitsBudget   uint64   `json:"waits_budget"`
+	WaitsInFlight uint64   `json:"waits_in_flight"`
+	WaitsServers  uint64   `json:"waits_servers"`
 }
 
 // Sum returns the sum over all servers. Its State means nothing.
@@ -80,13 +80,13 @@ func (l *RequestLedger) Balanced() error {
 }
 
 // Walk calls f with every counter: those of the channel, then those of each server. Names look like
-// "budget_waits" and "server_0.answered.messages".
+// "waits_budget" and "server_0.answered.messages".
 func (l *RequestLedger) Walk(f func(name string, value uint64, sentence string)) {
 	f("too_large.ranges", l.TooLarge.Ranges, "Missing ranges not asked for because they have too many messages.")
 	f("too_large.messages", l.TooLarge.Messages, "Messages in missing ranges not asked for because they have too many.")
-	f("budget_waits", l.BudgetWaits, "Times that a request had to wait because the budget was spent.")
-	f("in_flight_waits", l.InFlightWaits, "Times that a request had to wait because too many were in flight.")
-	f("server_waits", l.ServerWaits, "Times that a request had to wait because every server was resting.")
+	f("waits_budget", l.WaitsBudget, "Times that a request had to wait because the budget was spent.")
+	f("waits_in_flight", l.WaitsInFlight, "Times that a request had to wait because too many were in flight.")
+	f("waits_servers", l.WaitsServers, "Times that a request had to wait because every server was resting.")
 	for i := range l.Servers {
 		s := &l.Server[i]
 		prefix := "server_" + strconv.Itoa(i) + "."

@@ -86,18 +86,25 @@ func (c *channel) OnEnd(_ Session, next uint64) {
 
 // onTick does what is due in order, each at its own time, as the pipeline does.
 func (c *channel) onTick(now market.Nanos) {
+	tickBoth(c.a, c.r, now, func(at market.Nanos) {
+		c.now = at
+		c.ask(at)
+	})
+	c.now = now
+}
+
+// tickBoth lets time pass for an Arbiter and its Requester.
+func tickBoth(a *Arbiter, r *Requester, now market.Nanos, ask func(at market.Nanos)) {
 	for {
-		due, ask := c.a.Deadline(), c.r.Due()
+		due, wake := a.Deadline(), r.Due()
 		switch {
-		case ask.Defined() && ask <= now && (!due.Defined() || ask < due):
-			c.ask(ask)
+		case wake.Defined() && wake <= now && (!due.Defined() || wake < due):
+			ask(wake)
 		case due.Defined() && due <= now:
-			c.now = due
-			c.a.OnTick(due)
-			c.ask(due)
+			a.OnTick(due)
+			ask(due)
 		default:
-			c.now = now
-			c.a.OnTick(now)
+			a.OnTick(now)
 			return
 		}
 	}
@@ -328,7 +335,8 @@ func (w *recovery) run() {
 			}
 		}
 	}
-	tick(w.wall + w.a.cfg.GapDeadline + 200*market.Millisecond) // every answer has come, every deadline passed
+	// Every answer has come, every deadline has passed.
+	tick(w.wall + w.a.cfg.GapDeadline + 200*market.Millisecond)
 	ledger := w.a.Ledger()
 	if err := ledger.Balanced(); err != nil {
 		w.t.Error(err)
@@ -463,17 +471,17 @@ func TestRecoveryInAnyWorld(t *testing.T) {
 		sum.Late += s.Late
 		sum.Rests += s.Rests
 		waits.TooLarge.Ranges += ledger.TooLarge.Ranges
-		waits.BudgetWaits += ledger.BudgetWaits
-		waits.InFlightWaits += ledger.InFlightWaits
-		waits.ServerWaits += ledger.ServerWaits
+		waits.WaitsBudget += ledger.WaitsBudget
+		waits.WaitsInFlight += ledger.WaitsInFlight
+		waits.WaitsServers += ledger.WaitsServers
 		unasked += r.a.lines[LineR].tally.Unasked.Packets
 	})
 	t.Logf("%d answered, %d timed out, %d abandoned, %d late, %d rests, %d too large, %d waits for budget, %d in flight, %d for servers, %d unasked",
 		sum.Answered.Requests, sum.TimedOut.Requests, sum.Abandoned.Requests, sum.Late, sum.Rests,
-		waits.TooLarge.Ranges, waits.BudgetWaits, waits.InFlightWaits, waits.ServerWaits, unasked)
+		waits.TooLarge.Ranges, waits.WaitsBudget, waits.WaitsInFlight, waits.WaitsServers, unasked)
 	if *seedFlag == 0 && slices.Contains([]uint64{
 		sum.Answered.Requests, sum.TimedOut.Requests, sum.Abandoned.Requests, sum.Late, sum.Rests,
-		waits.TooLarge.Ranges, waits.BudgetWaits, waits.InFlightWaits, waits.ServerWaits, unasked,
+		waits.TooLarge.Ranges, waits.WaitsBudget, waits.WaitsInFlight, waits.WaitsServers, unasked,
 	}, 0) {
 		t.Error("something never happened in any world")
 	}

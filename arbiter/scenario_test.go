@@ -96,6 +96,9 @@ type scenario struct {
 	now   market.Nanos
 	timed bool
 	told  []string
+
+	requests RequestConfig // without servers: nothing is asked for
+	r        *Requester
 }
 
 func (s *scenario) tell(format string, args ...any) {
@@ -140,10 +143,22 @@ func (s *scenario) step(text string) (string, error) {
 		if s.a, err = New(s.cfg, s); err != nil {
 			return "", err
 		}
+		if s.requests.Servers > 0 {
+			if s.r, err = NewRequester(s.requests, s.a); err != nil {
+				return "", err
+			}
+		}
 	}
 	switch words[0] {
 	case "tick":
-		s.a.OnTick(s.now)
+		if s.r != nil {
+			tickBoth(s.a, s.r, s.now, s.ask)
+		} else {
+			s.a.OnTick(s.now)
+		}
+	case "requests":
+		ledger := s.r.Ledger()
+		return tabulateRequests(&ledger), nil
 	case "flush":
 		s.a.Flush()
 	case "gaps":
@@ -170,6 +185,49 @@ func (s *scenario) step(text string) (string, error) {
 		return s.packet(words)
 	}
 	return strings.Join(s.told, " "), nil
+}
+
+// ask writes down what is asked for.
+func (s *scenario) ask(at market.Nanos) {
+	for q, ok := s.r.Next(at); ok; q, ok = s.r.Next(at) {
+		text := fmt.Sprintf("[ask %d for %s", q.Server, seqRange(q.Seq, q.Seq+uint64(q.Count)))
+		if at != s.now {
+			text += " at " + time.Duration(at-worldStart).String()
+		}
+		s.told = append(s.told, text+"]")
+	}
+}
+
+// tabulateRequests returns the counters of a ledger that are not zero, a line of text for the channel
+// and one for each server.
+func tabulateRequests(l *RequestLedger) string {
+	lines := make([]string, 1+l.Servers)
+	lines[0] = "  | requests:"
+	for i := range l.Servers {
+		lines[1+i] = fmt.Sprintf("  | server %d: %v", i, l.Server[i].State)
+	}
+	first := uint64(0)
+	l.Walk(func(name string, value uint64, _ string) {
+		line := &lines[0]
+		if rest, ok := strings.CutPrefix(name, "server_"); ok {
+			number, counter, _ := strings.Cut(rest, ".")
+			i, _ := strconv.Atoi(number)
+			line, name = &lines[1+i], counter
+		}
+		counter, unit, pair := strings.Cut(name, ".")
+		if pair && unit != "messages" {
+			first = value
+			return
+		}
+		shown := strconv.FormatUint(value, 10)
+		if pair {
+			shown = fmt.Sprintf("%d/%d", first, value)
+		}
+		if value > 0 && name != "resting" {
+			*line += " " + counter + " " + shown
+		}
+	})
+	return strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
 }
 
 // tabulate returns the counters of a ledger that are not zero, a line of text for the channel and one
@@ -238,8 +296,49 @@ func (s *scenario) config(words []string) error {
 		case "fallback":
 			s.cfg.FallBackMax = n
 		default:
-			return fmt.Errorf("config %q: no such limit", word)
+			if err := s.requestConfig(name, value, n); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+// requestConfig sets a limit of a Requester. The servers come first.
+func (s *scenario) requestConfig(name, value string, n uint64) (err error) {
+	c := &s.requests
+	var d time.Duration
+	switch name {
+	case "after", "timeout", "rest", "restmax":
+		if d, err = time.ParseDuration(value); err != nil {
+			return err
+		}
+	}
+	switch name {
+	case "servers":
+		*c = DefaultRequestConfig(int(n))
+	case "after":
+		c.RequestAfter = market.Nanos(d)
+	case "timeout":
+		c.Timeout = market.Nanos(d)
+	case "rest":
+		c.RestMin = market.Nanos(d)
+	case "restmax":
+		c.RestMax = market.Nanos(d)
+	case "messages":
+		c.MessagesMax = uint32(n)
+	case "inflight":
+		c.InFlightMax = int(n)
+	case "gap":
+		c.GapMax = n
+	case "rps":
+		c.RequestsPerSecond = int(n)
+	case "mps":
+		c.MessagesPerSecond = int(n)
+	case "failures":
+		c.FailuresMax = int(n)
+	default:
+		return fmt.Errorf("config %q: no such limit", name)
 	}
 	return nil
 }
@@ -281,7 +380,17 @@ func (s *scenario) packet(words []string) (string, error) {
 			p.Seq = seq
 		}
 	}
-	verdict := s.a.OnPacket(&p).String()
+	var verdict string
+	switch {
+	case s.r == nil:
+		verdict = s.a.OnPacket(&p).String()
+	case p.Line == LineR:
+		verdict = s.r.OnPacket(&p).String()
+		s.ask(s.now)
+	default:
+		verdict = s.a.OnPacket(&p).String()
+		s.ask(s.now)
+	}
 	if len(s.told) > 0 {
 		verdict += ": " + strings.Join(s.told, " ")
 	}
