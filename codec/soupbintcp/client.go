@@ -78,9 +78,6 @@ func (c *Client) Connect(now market.Nanos) {
 // Session returns the session: the one found by the last login, or else the one to be asked for.
 func (c *Client) Session() Session { return c.session }
 
-// Ended reports whether the session has ended. A connection after that may not be let in again.
-func (c *Client) Ended() bool { return c.state == over }
-
 // NextSession makes the next connection ask for the active session, whichever it is, from its first
 // message.
 func (c *Client) NextSession() { c.session, c.known, c.seq = Session{}, false, 1 }

@@ -111,8 +111,8 @@ func TestClientGoesOnAfterReconnect(t *testing.T) {
 		t.Errorf("second login %q, want %q", got, want)
 	}
 	wantHeard(t, hear(c, script("A4", "Sd", "Z", "Se"), at(101)), "logged in 4/4; 4 d; session ended")
-	if !c.Ended() || c.Online() || c.Err() != nil || c.Due() != never {
-		t.Errorf("after the end: ended %t, %v, due %d", c.Ended(), c.Err(), c.Due())
+	if !c.Over() || c.Online() || c.Err() != nil || c.Due() != never {
+		t.Errorf("after the end: ended %t, %v, due %d", c.Over(), c.Err(), c.Due())
 	}
 
 	c.NextSession()

@@ -127,6 +127,9 @@ func (l *link) Err() error { return l.err }
 // Online reports whether the login was accepted and neither end has ended the connection.
 func (l *link) Online() bool { return l.state == online }
 
+// Over reports whether the session has ended, or the client has logged out.
+func (l *link) Over() bool { return l.state == over }
+
 // NextSeq returns the number of the next message.
 func (l *link) NextSeq() uint64 { return l.seq }
 

@@ -97,7 +97,7 @@ func (c *connection) receive(ctx context.Context) error {
 				return err
 			}
 		}
-		if c.client.Ended() {
+		if c.client.Over() {
 			return nil
 		}
 		if c.client.Err() != nil {
