@@ -145,8 +145,8 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	if n := result.Summary.Imperfect; c.Strict && n > 0 {
-		return fmt.Errorf("%w: %d of them, see the summary", errImperfect, n)
+	if c.Strict && result.Summary.Imperfect > 0 {
+		return fmt.Errorf("%w: %s", errImperfect, strings.Join(result.Summary.FaultList(), ", "))
 	}
 	return nil
 }
@@ -160,9 +160,14 @@ func (c *replayCmd) report(w io.Writer, result *replay.Result) error {
 	}
 	var books []replay.Snapshot
 	var unknown error
+	booked := slices.ContainsFunc(result.Channels, (*replay.Channel).Booked)
 	for _, symbol := range c.Book {
 		found := result.Books(symbol, c.Depth)
-		if len(found) == 0 {
+		switch {
+		case len(found) > 0:
+		case !booked:
+			unknown = fmt.Errorf("--book %s: the input has no market-by-order records, and books are built of nothing else", symbol)
+		default:
 			unknown = errors.Join(unknown, fmt.Errorf("--book %s: no instrument of that symbol in the input%s", symbol, examples(result)))
 		}
 		books = append(books, found...)

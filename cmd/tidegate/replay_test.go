@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +86,42 @@ func TestReplayUnknownSymbol(t *testing.T) {
 	}
 }
 
+// Books are built of market-by-order records: another file has none, whatever it calls by name.
+func TestReplayWithoutBooks(t *testing.T) {
+	a, _ := pair(t)
+	out := filepath.Join(t.TempDir(), "x.dbn")
+	mustRun(t, "replay", a, "--out", out, "--schema", "mbp-1")
+	code, stdout, stderr := tidegate(t, "replay", out, "--book", busiest)
+	if code != exitFailure || stderr != "tidegate: --book "+busiest+": the input has no market-by-order records, and books are built of nothing else\n" {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+	wantContains(t, "stdout", stdout, "records       mbp-1 ")
+	code, _, stderr = tidegate(t, "replay", out, "--out", filepath.Join(t.TempDir(), "y.dbn"))
+	if code != exitFailure || stderr != "tidegate: "+out+": it has records of mbp-1, and no mbo can be made of them, only mbp-1\n" {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}
+
+// --strict says what it does not accept.
+func TestReplayStrictNamesFaults(t *testing.T) {
+	dir := t.TempDir()
+	mustRun(t, "generate", "capture", dir, "--trading", "20s", "--instruments", "3", "--rate", "500", "--gaps")
+	b := filepath.Join(dir, "b.pcap")
+	code, stdout, stderr := tidegate(t, "replay", b, "--strict")
+	if code != exitImperfect || !strings.HasPrefix(stderr, "tidegate: the input had faults: ") {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+	var sum uint64
+	doc := parseDocument(t, mustRun(t, "replay", b, "--json"))
+	for _, f := range doc.Faults {
+		sum += f.Count
+		wantContains(t, "faults", strings.ReplaceAll(stderr, ",", "")+strings.ReplaceAll(stdout, ",", ""), f.Fault+" "+fmt.Sprint(f.Count))
+	}
+	if sum != doc.Imperfect || sum == 0 {
+		t.Errorf("%d faults, %d imperfect", sum, doc.Imperfect)
+	}
+}
+
 // Without --strict a cut file is a warning, with it exit 3. Both print the summary.
 func TestReplayStrict(t *testing.T) {
 	a, _ := pair(t)
@@ -100,13 +138,14 @@ func TestReplayStrict(t *testing.T) {
 	if code != exitOK || !strings.HasPrefix(stderr, warning+cut) || !strings.Contains(stderr, "everything before it was used") {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
-	wantContains(t, "summary", stdout, "FAULT", "is cut", "BALANCED")
+	wantContains(t, "summary", stdout, "FAULT", "is cut", "BALANCED", "faults        inputs cut or corrupt 1")
 	code, stdout, stderr = tidegate(t, "replay", cut, "--strict", "--json")
-	if code != exitImperfect || !strings.Contains(stderr, "the input had faults") {
+	if code != exitImperfect || !strings.HasSuffix(stderr, "tidegate: the input had faults: inputs cut or corrupt 1\n") {
 		t.Errorf("--strict: exit %d, stderr %q; want %d", code, stderr, exitImperfect)
 	}
-	if doc := parseDocument(t, stdout); doc.Imperfect == 0 || doc.Inputs[0].Fault == "" {
-		t.Errorf("imperfect %d, fault %q", doc.Imperfect, doc.Inputs[0].Fault)
+	doc := parseDocument(t, stdout)
+	if doc.Imperfect != 1 || doc.Inputs[0].Fault == "" || !slices.Equal(doc.Faults, []replay.FaultCount{{Fault: "inputs cut or corrupt", Count: 1}}) {
+		t.Errorf("imperfect %d: %v, fault %q", doc.Imperfect, doc.Faults, doc.Inputs[0].Fault)
 	}
 	_, b := pair(t)
 	if code, _, stderr := tidegate(t, "replay", a, b, "--strict"); code != exitOK {

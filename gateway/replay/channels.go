@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"tidegate/arbiter"
 	"tidegate/codec/dbn"
@@ -152,4 +153,29 @@ func (c *channels) compatible(cfg *gateway.Config, name string) error {
 	}
 	return fmt.Errorf("channels %s and %s number their instruments separately and cannot share an output of schema %s: "+
 		"replay them one by one, or into a consolidated schema", first.Name, name, c.run.opt.Schema)
+}
+
+// suited returns an error if the output cannot be made of what the channels turned out to have.
+func (c *channels) suited() error {
+	for _, ch := range c.list {
+		if err := ch.suited(c.run.opt.Schema); err != nil {
+			return err
+		}
+	}
+	if !consolidated(c.run.opt.Schema) || !c.passed() {
+		return nil
+	}
+	// Records that were consolidated before have their own numbers of instruments.
+	for _, ch := range c.list {
+		if ch.sink.passed == 0 || ch.Pipeline.Config().Publisher.Dataset != c.list[0].Pipeline.Config().Publisher.Dataset {
+			return fmt.Errorf("channels %s and %s number their instruments separately and cannot share an output: "+
+				"replay them one by one", c.list[0].Name, c.list[len(c.list)-1].Name)
+		}
+	}
+	return nil
+}
+
+// passed reports whether the output has records that were in an input as they are.
+func (c *channels) passed() bool {
+	return slices.ContainsFunc(c.list, func(ch *Channel) bool { return ch.sink.passed > 0 })
 }

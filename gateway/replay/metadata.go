@@ -56,7 +56,7 @@ func (c *channels) metadata(schema dbn.Schema, first, last market.Nanos) *dbn.Me
 		STypeIn: dbn.STypeRawSymbol, STypeOut: dbn.STypeInstrumentID,
 	}
 	day, after := yyyymmdd(start), yyyymmdd(end-1+market.Day)
-	if consolidated(schema) {
+	if consolidated(schema) && !c.passed() {
 		if c.numbers != nil {
 			for i, symbol := range c.numbers.Symbols() {
 				addMapping(m, symbol, market.InstrumentID(i+1), day, after)
@@ -68,7 +68,7 @@ func (c *channels) metadata(schema dbn.Schema, first, last market.Nanos) *dbn.Me
 		return m
 	}
 	m.Dataset = c.list[0].Pipeline.Config().Publisher.Dataset
-	if from := c.list[0].metadata; len(c.list) == 1 && from != nil {
+	if from := c.list[0].metadata; len(c.list) == 1 && from != nil && len(from.Mappings) > 0 {
 		m.STypeIn, m.STypeOut = from.STypeIn, from.STypeOut
 		m.Symbols, m.Partial, m.NotFound, m.Mappings = from.Symbols, from.Partial, from.NotFound, from.Mappings
 		return m

@@ -104,6 +104,7 @@ type sink struct {
 	hasher  book.Hasher // over what was published, without receive times
 	gaps    []arbiter.Gap
 	epochs  []arbiter.Epoch
+	passed  uint64 // records that are in the output as they came
 	unused  uint64 // records that are neither market-by-order nor of the output's schema
 }
 
@@ -161,10 +162,11 @@ func (s *sink) OnEpoch(e arbiter.Epoch) {
 // onRecord takes a DBN record that is not market-by-order. If it is of the output's schema it is
 // written, in the current version of DBN.
 func (s *sink) onRecord(r dbn.Record) error {
-	if s.out == nil || !sameSchema(s.out.schema, r.RType) {
+	if s.out == nil || !s.passes(r) {
 		s.unused++
 		return nil
 	}
+	s.passed++
 	b, err := dbn.AppendRecord(s.out.buf, r)
 	if err != nil {
 		return err
@@ -174,9 +176,17 @@ func (s *sink) onRecord(r dbn.Record) error {
 	return nil
 }
 
-func sameSchema(s dbn.Schema, t dbn.RType) bool {
-	rtype, ok := s.RType()
-	return ok && rtype == t
+// passes reports whether a record is of the output's schema. Records of mbp-1 and tbbo have one type;
+// where the input does not say which it has, tbbo takes the trades.
+func (s *sink) passes(r dbn.Record) bool {
+	if !sameSchema(s.out.schema, r.RType) {
+		return false
+	}
+	if s.out.schema != dbn.SchemaTBBO || s.channel.metadata.Schema == dbn.SchemaTBBO {
+		return true
+	}
+	var m dbn.MBP1
+	return m.Parse(r) == nil && m.Action == market.Trade
 }
 
 // finish closes the intervals that are still open.

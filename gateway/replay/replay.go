@@ -279,7 +279,10 @@ func (r *run) finish(interrupted bool) (*Result, error) {
 	r.progress(r.last, true)
 	result := &Result{Channels: r.channels.list}
 	var err error
-	if r.out != nil && len(r.channels.list) > 0 {
+	if r.out != nil && !interrupted {
+		err = r.channels.suited()
+	}
+	if r.out != nil && len(r.channels.list) > 0 && err == nil {
 		err = r.out.finish(r.channels.metadata(r.opt.Schema, r.first, r.last), interrupted)
 	}
 	result.Summary = r.summarise(elapsed)

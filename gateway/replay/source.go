@@ -266,6 +266,11 @@ func newDBNSource(r *run, in input, whole io.Reader) (source, error) {
 		return nil, err
 	}
 	m := reader.Metadata()
+	if r.out != nil {
+		if err := suits(r.opt.Schema, m.Schema); err != nil {
+			return nil, err
+		}
+	}
 	cfg := gateway.FileConfig(gateway.MBO)
 	cfg.Publisher = market.Publisher{Dataset: m.Dataset}
 	if known, ok := market.PublisherByDataset(m.Dataset); ok {

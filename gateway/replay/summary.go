@@ -24,8 +24,30 @@ type Summary struct {
 	Seconds      float64          `json:"seconds"` // the replay took
 	Rate         float64          `json:"messages_per_second"`
 	// Imperfect counts what a strict user does not accept: inputs cut or corrupt, frames truncated,
-	// packets malformed, messages lost or faulty.
-	Imperfect uint64 `json:"imperfect"`
+	// packets malformed, messages lost or faulty. Faults says how many there are of each.
+	Imperfect uint64       `json:"imperfect"`
+	Faults    []FaultCount `json:"faults,omitempty"`
+}
+
+// FaultCount is how many faults of a kind there were.
+type FaultCount struct {
+	Fault string `json:"fault"` // "malformed packets"
+	Count uint64 `json:"count"`
+}
+
+// fault counts n faults of a kind.
+func (s *Summary) fault(kind string, n uint64) {
+	if n == 0 {
+		return
+	}
+	s.Imperfect += n
+	for i := range s.Faults {
+		if s.Faults[i].Fault == kind {
+			s.Faults[i].Count += n
+			return
+		}
+	}
+	s.Faults = append(s.Faults, FaultCount{kind, n})
 }
 
 // InputSummary is about one file.
@@ -125,10 +147,11 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 	for _, src := range r.sources {
 		in := summariseInput(src)
 		if in.Fault != "" {
-			s.Imperfect++
+			s.fault("inputs cut or corrupt", 1)
 		}
 		if f := in.Frames; f != nil {
-			s.Imperfect += f.Truncated + f.Malformed
+			s.fault("truncated frames", f.Truncated)
+			s.fault("malformed frames", f.Malformed)
 		}
 		s.Inputs = append(s.Inputs, in)
 	}
@@ -146,7 +169,7 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 		for _, ch := range r.channels.list {
 			s.Output.Refused += ch.sink.deriver.Refused()
 		}
-		s.Imperfect += s.Output.Refused
+		s.fault("events without a record", s.Output.Refused)
 	}
 	return s
 }
@@ -182,7 +205,11 @@ func (r *run) summariseChannel(ch *Channel, s *Summary) ChannelSummary {
 		StreamHash: fmt.Sprintf("%016x", ch.sink.hasher.Sum()),
 		Books:      summariseBooks(ch),
 	}
-	s.Imperfect += counts.Faults()
+	for v := range market.VerdictCount {
+		if v.Fault() {
+			s.fault(v.String()+" messages", counts.Verdicts[v])
+		}
+	}
 	for t, n := range counts.Types {
 		if n > 0 {
 			c.Types = append(c.Types, TypeCount{typeName(byte(t)), n})
@@ -205,10 +232,12 @@ func (r *run) summariseChannel(ch *Channel, s *Summary) ChannelSummary {
 	}
 	if ledger, ok := p.Ledger(); ok && len(ch.Lines) > 0 {
 		c.Ledger = &ledger
-		s.Imperfect += ledger.GapsAnnounced().Messages
+		s.fault("messages lost in announced gaps", ledger.GapsAnnounced().Messages)
 		for i := range ledger.Lines {
 			l := &ledger.Lines[i]
-			s.Imperfect += l.Malformed + l.Unsequenced.Packets + l.Implausible.Packets
+			s.fault("malformed packets", l.Malformed)
+			s.fault("unsequenced packets", l.Unsequenced.Packets)
+			s.fault("implausible packets", l.Implausible.Packets)
 		}
 	}
 	for _, g := range ch.sink.gaps {
@@ -278,6 +307,9 @@ type LevelSnapshot struct {
 func (r *Result) Books(symbol string, depth int) []Snapshot {
 	var all []Snapshot
 	for _, ch := range r.Channels {
+		if !ch.Booked() {
+			continue
+		}
 		for _, in := range ch.Pipeline.Instruments() {
 			if in.Symbol != symbol {
 				continue

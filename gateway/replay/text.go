@@ -39,11 +39,22 @@ func (s *Summary) WriteText(w io.Writer) error {
 			p.row("", "%s events gave no record: more instruments than a schema keeps", count(n))
 		}
 	}
+	if s.Imperfect > 0 {
+		p.list("faults", s.FaultList())
+	}
 	if s.First != "" {
 		p.row("recorded", "%s to %s", s.First, s.Last)
 	}
 	p.row("replayed", "%s messages in %.3f s, %s messages/s", count(s.Messages), s.Seconds, count(uint64(s.Rate)))
 	return p.err
+}
+
+// FaultList returns what was imperfect, for people: "malformed packets 3".
+func (s *Summary) FaultList() (parts []string) {
+	for _, f := range s.Faults {
+		parts = append(parts, f.Fault+" "+count(f.Count))
+	}
+	return parts
 }
 
 // printer writes aligned lines and keeps the first error.
