@@ -104,7 +104,10 @@ func FuzzFeed(f *testing.F) {
 			first.Tick, first.Reference, first.Depth = market.Price(tick), market.Price(reference), depth
 		}
 		cfg.Market.Halts = []Halt{{Symbol: "ALFA", At: market.Nanos(haltAt), For: market.Nanos(haltFor)}}
-		cfg.Sender = SenderConfig{"FUZZ", payloadMax, messagesMax, market.Nanos(linger), market.Nanos(heartbeat)}
+		cfg.Sender = SenderConfig{
+			Protocol: Protocol(seed % 2), Session: "FUZZ", Unit: 1, PayloadMax: payloadMax, MessagesMax: messagesMax,
+			Linger: market.Nanos(linger), Heartbeat: market.Nanos(heartbeat),
+		}
 		a := &cfg.Lines[0]
 		// A long delay of both lines at a high rate is millions of packets under way.
 		a.Delay, a.Jitter, a.Loss = market.Nanos(delay)%(10*market.Millisecond), market.Nanos(jitter), loss

@@ -6,7 +6,8 @@
 //   - Exchange is a trading day: participants send orders, a plain price-time-priority engine matches
 //     them, and every step yields the Nasdaq TotalView-ITCH 5.0 messages that a venue would publish.
 //     Levels, Orders, Trades and LiveOrders say what is true after each step.
-//   - Sender packs the messages into MoldUDP64 packets, with heartbeats and the end of session.
+//   - Sender packs the messages into MoldUDP64 packets, with heartbeats and the end of session; or says the
+//     same in PITCH, in sequenced units.
 //   - Lines carries packets over several lines that lose, repeat, reorder, delay, clog and break.
 //   - Feed joins the three and yields datagrams in order of arrival. WriteCaptures writes them to
 //     one capture per line and returns the Truth, which is JSON.

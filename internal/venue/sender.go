@@ -5,12 +5,24 @@ import (
 
 	"tidegate/codec/itch50"
 	"tidegate/codec/moldudp64"
+	"tidegate/codec/sequnit"
 	"tidegate/market"
+)
+
+// A Protocol is how a venue publishes what happens.
+type Protocol uint8
+
+// Protocols.
+const (
+	ITCH  Protocol = iota // Nasdaq TotalView-ITCH 5.0 over MoldUDP64
+	PITCH                 // Cboe Multicast PITCH in sequenced units
 )
 
 // A SenderConfig says how messages become packets.
 type SenderConfig struct {
-	Session     string       // MoldUDP64 session, at most 10 characters
+	Protocol    Protocol
+	Session     string       // MoldUDP64 session, at most 10 characters; PITCH has none
+	Unit        uint8        // PITCH unit, not 0
 	PayloadMax  int          // bytes of a packet, its header included
 	MessagesMax int          // messages of a packet
 	Linger      market.Nanos // how long a message may wait for others to share its packet
@@ -21,6 +33,7 @@ type SenderConfig struct {
 func DefaultSenderConfig() SenderConfig {
 	return SenderConfig{
 		Session:     "TIDE000001",
+		Unit:        1,
 		PayloadMax:  1400,
 		MessagesMax: 20,
 		Linger:      50 * market.Microsecond,
@@ -37,8 +50,15 @@ func (c SenderConfig) Validate() error {
 	if shortest := moldudp64.HeaderLen + 2 + itch50.LengthMax; c.PayloadMax < shortest || c.PayloadMax > 65_507 {
 		return fmt.Errorf("payload max %d bytes: want %d to 65507, the most that UDP carries", c.PayloadMax, shortest)
 	}
-	if c.MessagesMax < 1 || c.MessagesMax > moldudp64.CountMax {
-		return fmt.Errorf("messages max %d: want 1 to %d", c.MessagesMax, moldudp64.CountMax)
+	countMax := moldudp64.CountMax
+	if c.Protocol == PITCH {
+		countMax = sequnit.CountMax
+	}
+	if c.MessagesMax < 1 || c.MessagesMax > countMax {
+		return fmt.Errorf("messages max %d: want 1 to %d", c.MessagesMax, countMax)
+	}
+	if c.Protocol == PITCH && c.Unit == 0 {
+		return fmt.Errorf("unit 0: want 1 to 255")
 	}
 	if c.Heartbeat < market.Millisecond || c.Heartbeat > market.Minute {
 		return fmt.Errorf("heartbeat %d ns: want 1 ms to 1 min", c.Heartbeat)
@@ -49,7 +69,7 @@ func (c SenderConfig) Validate() error {
 	return nil
 }
 
-// A Packet is a MoldUDP64 packet and the time at which the venue sends it.
+// A Packet is a packet and the time at which the venue sends it.
 type Packet struct {
 	Time    market.Nanos
 	Payload []byte
@@ -60,9 +80,9 @@ type Packet struct {
 type Sender struct {
 	x        *Exchange
 	cfg      SenderConfig
-	session  moldudp64.Session
-	builder  moldudp64.Builder
-	first    market.Nanos // time of the first message in the builder
+	pitch    *pitchTape // nil if the messages are sent as they are
+	framing  framing
+	first    market.Nanos // time of the first message in the packet
 	last     market.Nanos // time of the last
 	lastSent market.Nanos // time of the last packet
 	next     uint64       // sequence number of the next message
@@ -89,12 +109,22 @@ func NewSender(x *Exchange, cfg SenderConfig) (*Sender, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("venue: sender: %w", err)
 	}
-	session, err := moldudp64.ParseSession(cfg.Session)
-	if err != nil {
-		return nil, fmt.Errorf("venue: sender: %w", err)
+	s := &Sender{x: x, cfg: cfg, next: 1}
+	switch cfg.Protocol {
+	case PITCH:
+		tape, err := newPitchTape(x.cfg.Listings)
+		if err != nil {
+			return nil, fmt.Errorf("venue: sender: %w", err)
+		}
+		s.pitch, s.framing = tape, &unitFraming{unit: cfg.Unit, bytesMax: cfg.PayloadMax}
+	default:
+		session, err := moldudp64.ParseSession(cfg.Session)
+		if err != nil {
+			return nil, fmt.Errorf("venue: sender: %w", err)
+		}
+		s.framing = &moldFraming{session: session, bytesMax: cfg.PayloadMax}
 	}
-	s := &Sender{x: x, cfg: cfg, session: session, next: 1}
-	s.builder.Reset(session, s.next, cfg.PayloadMax)
+	s.framing.begin(s.next)
 	s.pull()
 	s.lastSent = s.ts // the first heartbeat comes after a silence, not at once
 	return s, nil
@@ -105,7 +135,7 @@ func NewSender(x *Exchange, cfg SenderConfig) (*Sender, error) {
 func (s *Sender) Next() (Packet, bool) {
 	s.restart()
 	for len(s.step) > 0 {
-		waiting := s.builder.Count() > 0
+		waiting := s.framing.count() > 0
 		if waiting && s.ts-s.first > s.cfg.Linger {
 			return s.data(), true
 		}
@@ -115,7 +145,7 @@ func (s *Sender) Next() (Packet, bool) {
 			}
 			s.first = s.ts
 		}
-		if s.builder.Count() == s.cfg.MessagesMax || !s.builder.Append(s.step[0]) {
+		if s.framing.count() == s.cfg.MessagesMax || !s.framing.append(s.step[0]) {
 			return s.data(), true
 		}
 		s.last = s.ts
@@ -124,7 +154,7 @@ func (s *Sender) Next() (Packet, bool) {
 			s.pull()
 		}
 	}
-	if s.builder.Count() > 0 {
+	if s.framing.count() > 0 {
 		return s.data(), true
 	}
 	return s.end()
@@ -133,28 +163,39 @@ func (s *Sender) Next() (Packet, bool) {
 // Counts returns the packets sent so far.
 func (s *Sender) Counts() PacketCounts { return s.sent }
 
-// pull takes the exchange's next step.
-func (s *Sender) pull() { s.ts, s.step = s.x.Step() }
+// pull takes the exchange's next step that there is something to say of.
+func (s *Sender) pull() {
+	s.ts, s.step = s.x.Step()
+	if s.pitch == nil {
+		return
+	}
+	for len(s.step) > 0 {
+		if s.step = s.pitch.rewrite(s.step); len(s.step) > 0 {
+			return
+		}
+		s.ts, s.step = s.x.Step()
+	}
+}
 
-// data sends the packet in the builder. Its time is that of its last message.
+// data sends the packet under way. Its time is that of its last message.
 func (s *Sender) data() Packet {
 	s.sent.Data++
 	s.lastSent = s.last
-	return Packet{Time: s.last, Payload: s.builder.Bytes()}
+	return Packet{Time: s.last, Payload: s.framing.packet()}
 }
 
 // restart begins a new packet if the present one was sent.
 func (s *Sender) restart() {
-	if n := s.builder.Count(); n > 0 {
+	if n := s.framing.count(); n > 0 {
 		s.next += uint64(n)
-		s.builder.Reset(s.session, s.next, s.cfg.PayloadMax)
+		s.framing.begin(s.next)
 	}
 }
 
 func (s *Sender) heartbeat(at market.Nanos) Packet {
 	s.sent.Heartbeats++
 	s.lastSent = at
-	s.silent = moldudp64.AppendHeartbeat(s.silent[:0], s.session, s.next)
+	s.silent = s.framing.heartbeat(s.silent[:0], s.next)
 	return Packet{Time: at, Payload: s.silent}
 }
 
@@ -166,6 +207,6 @@ func (s *Sender) end() (Packet, bool) {
 	s.endings++
 	s.sent.EndOfSession++
 	s.lastSent += s.cfg.Heartbeat
-	s.silent = moldudp64.AppendEndOfSession(s.silent[:0], s.session, s.next)
+	s.silent = s.framing.end(s.silent[:0], s.next)
 	return Packet{Time: s.lastSent, Payload: s.silent}, true
 }

@@ -73,6 +73,9 @@ func (f *Feed) Truth() Truth {
 		l := f.cfg.Lines[i]
 		t.Lines = append(t.Lines, LineTruth{Name: l.Name, Source: l.Source, Group: l.Group, LineCounts: counts})
 	}
+	if f.sender.pitch != nil {
+		f.sender.pitch.truth(&t)
+	}
 	return t
 }
 
