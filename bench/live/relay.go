@@ -136,6 +136,7 @@ func detach(conn *net.TCPConn) (fd int, err error) {
 func (r *relay) run() error {
 	runtime.LockOSThread()
 	batch := netloop.NewBatch(netloop.BatchDatagrams, netloop.DatagramBytes)
+	batch.OmitSources() // like the gateway, which records nothing here
 	var out []byte
 	reached := 0
 	for !r.stop.Load() {

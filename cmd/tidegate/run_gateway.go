@@ -76,7 +76,7 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	}
 	loopConfig := lines.Config{
 		Feeds: feeds, Tick: cfg.Loop.Tick,
-		Tap: g.onDatagram, OnTick: g.onTick, Publish: g.ring.Publish, Wake: g.onPublished,
+		Tap: g.onDatagram, Sources: cfg.Capture.File != "", OnTick: g.onTick, Publish: g.ring.Publish, Wake: g.onPublished,
 	}
 	if err := loopConfig.Idle.UnmarshalText([]byte(cfg.Loop.Idle)); err != nil {
 		return nil, err

@@ -54,6 +54,9 @@ type Config struct {
 	Wake func()
 	// Tap gets every datagram.
 	Tap Tap
+	// Sources says that Tap wants to know who sent a datagram, for which the kernel does more; without,
+	// src is the zero AddrPort.
+	Sources bool
 }
 
 // spinnerSpare is how many threads Go's scheduler needs beside those that spin. With fewer, timers

@@ -118,9 +118,12 @@ func (l *Loop) listen(f *feed, from Line) error {
 		Warning: socket.Warning(),
 	}
 	s.ReceiveBufferAsked, s.ReceiveBuffer = socket.ReceiveBuffer()
+	batch := netloop.NewBatch(netloop.BatchDatagrams, l.cfg.DatagramBytes)
+	if !l.cfg.Sources {
+		batch.OmitSources()
+	}
 	l.lines = append(l.lines, line{
-		id: from.ID, feed: f, socket: socket, addr: socket.Addr(), stats: s,
-		batch: netloop.NewBatch(netloop.BatchDatagrams, l.cfg.DatagramBytes),
+		id: from.ID, feed: f, socket: socket, addr: socket.Addr(), batch: batch, stats: s,
 	})
 	return l.poller.Add(socket)
 }

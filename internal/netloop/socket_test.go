@@ -117,6 +117,27 @@ func TestUnicast(t *testing.T) {
 	}
 }
 
+// Without sources, everything else is there.
+func TestOmitSources(t *testing.T) {
+	s, to := pair(t, Config{Addr: loopback})
+	want := numbered(150, 20)
+	b := NewBatch(BatchDatagrams, DatagramBytes)
+	b.OmitSources()
+	for round := range 2 { // the second with headers that the kernel has written
+		send(t, to, want...)
+		at := 0
+		receive(t, s, b, func(i int) {
+			if !bytes.Equal(b.Payload(i), want[at]) || !b.Stamp(i).Defined() || b.Source(i).IsValid() {
+				t.Fatalf("round %d: datagram %d: %d bytes at %d from %s", round, at, len(b.Payload(i)), b.Stamp(i), b.Source(i))
+			}
+			at++
+		})
+		if at != len(want) {
+			t.Errorf("round %d: %d datagrams, want %d", round, at, len(want))
+		}
+	}
+}
+
 func TestTruncatedDatagramsAreMarked(t *testing.T) {
 	s, to := pair(t, Config{Addr: loopback})
 	payloads := numbered(3, 100)
