@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -35,22 +37,25 @@ var errImperfect = errors.New("the input had faults")
 // exits with exitUsage.
 type usageError struct{ error }
 
-// cli is the whole command line.
+// cli is the whole command line, in the order in which its commands are listed: to see it work, to run
+// it and look at it, to work on recordings, to try and to measure it.
 type cli struct {
-	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
-	Run       runCmd       `cmd:"" help:"Run the gateway: live feeds in, subscribers served."`
-	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
-	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
-	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
-	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
-	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`
 	Demo      demoCmd      `cmd:"" help:"See it work, with nothing to configure: live, or with recorded feeds."`
+	Run       runCmd       `cmd:"" help:"Run the gateway: live feeds in, subscribers served."`
+	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
+	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
+	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
+	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
+	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
+	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
-const description = `A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out.
+const purpose = `A market-data gateway you run yourself: raw exchange feeds in, arbitrated and correct books out.`
+
+const description = purpose + `
 
 Exit codes: 0 done; 1 could not be done; 2 the command line or the configuration makes no sense; 3 done, but the input had faults (with --strict); 130 interrupted.`
 
@@ -102,11 +107,17 @@ func run(ctx context.Context, args []string, con *console) int {
 	if err != nil {
 		panic(fmt.Sprintf("tidegate: command line definition: %v", err))
 	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	kctx, err := parse(parser, args)
 	if exited >= 0 { // --help or --version was printed
 		return exited
 	}
 	if err != nil {
+		if overview(err, con.Err) {
+			return exitUsage
+		}
 		fmt.Fprintf(con.Err, "tidegate: %v\nSee \"%s --help\".\n", err, commandOf(err))
 		return exitUsage
 	}
@@ -126,6 +137,28 @@ func run(ctx context.Context, args []string, con *console) int {
 		fmt.Fprintf(con.Err, "tidegate: %v\n", err)
 		return exitFailure
 	}
+}
+
+// overview prints the commands that there are to choose from, if nothing is wrong with a command line
+// but that it stops before one of them. It reports whether it did.
+func overview(err error, w io.Writer) bool {
+	p := (*kong.ParseError)(nil)
+	if !errors.As(err, &p) || !strings.HasPrefix(p.Error(), "expected one of ") {
+		return false
+	}
+	node := p.Context.Model.Node
+	if group := p.Context.Selected(); group != nil {
+		node = group
+	}
+	if len(node.Children) == 0 {
+		return false
+	}
+	p.Context.Model.Help = purpose
+	p.Context.Stdout = w
+	_ = kong.DefaultHelpPrinter(kong.HelpOptions{ // w is where an error would be shown
+		Compact: true, NoExpandSubcommands: true, WrapUpperBound: helpWidth, ValueFormatter: kong.DefaultHelpValueFormatter,
+	}, p.Context)
+	return true
 }
 
 // commandOf returns the command, as far as it was understood, in which the command line went wrong.
