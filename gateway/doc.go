@@ -19,6 +19,9 @@
 // Which protocols a feed is made of is decided once, by its Feed; Recognise tells it from a
 // datagram's bytes.
 //
+// Where Config.Retransmit is set, the pipeline says what to ask retransmit servers for; see SendRequests.
+// The answers come in as datagrams of line R.
+//
 // What goes wrong with the input is a verdict and a counter, never an error: see Counts and
 // arbiter.Ledger. What the publisher's stream lost is announced (Sink.OnGap), and from then on
 // events carry market.FlagMaybeBadBook, because a book built on a hole may be wrong. When the

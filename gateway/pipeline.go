@@ -40,6 +40,9 @@ type Config struct {
 	// Arbiter holds the limits of the channel's arbiter. Nil: the messages come from a file and are
 	// taken in the order in which they stand there; OnDatagram must not be called.
 	Arbiter *arbiter.Config
+	// Retransmit holds the limits of requests for what the lines have lost. Nil: there are none. What
+	// comes on line R is then a line like the others, but for what it can prove.
+	Retransmit *arbiter.RequestConfig
 	// Midnight is the start of the trading day at the venue; ITCH and PITCH messages carry only the time
 	// since.
 	Midnight market.Nanos
@@ -63,6 +66,9 @@ type Pipeline struct {
 	cfg  Config
 	sink Sink
 	arb  *arbiter.Arbiter // nil where messages come from a file
+
+	requester   *arbiter.Requester // nil: nothing is asked for again
+	sendRequest func(arbiter.Request)
 
 	itch  itch50.Decoder
 	deep  *iex.Deep
@@ -122,6 +128,11 @@ func New(cfg Config, sink Sink) (*Pipeline, error) {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
 	p.arb = arb
+	if cfg.Retransmit != nil {
+		if err := p.plan(); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -144,6 +155,10 @@ func (p *Pipeline) OnDatagram(line arbiter.LineID, tsRecv market.Nanos, b []byte
 		return
 	}
 	k.Line, k.TsRecv = line, tsRecv
+	if p.requester != nil {
+		p.onPacket(k)
+		return
+	}
 	p.arb.OnPacket(k)
 }
 
@@ -192,13 +207,20 @@ func (p *Pipeline) OnBlock(seq uint64, block []byte) {
 	p.itchBlock(block, run{seq: seq, tsRecv: market.UndefTime})
 }
 
-// OnTick does what is due because time passed: deadlines in their order, each at its own time, so
-// that it makes no difference whether many ticks come or one late one.
+// OnTick does what is due because time passed: requests and deadlines in their order, each at its own
+// time, so that it makes no difference whether many ticks come or one late one.
 func (p *Pipeline) OnTick(now market.Nanos) {
+	if p.requester != nil {
+		p.requestUntil(now)
+	}
 	if p.arb != nil {
 		for due := p.arb.Deadline(); due != market.UndefTime && due <= now; {
 			p.sink.OnTime(due)
 			p.arb.OnTick(due)
+			if p.requester != nil {
+				p.request(due)
+				p.requestUntil(now)
+			}
 			next := p.arb.Deadline()
 			if next == due {
 				break // other ranges of the same time are given up with it
@@ -291,6 +313,10 @@ func (p *Pipeline) Balanced() error {
 			errs = append(errs, fmt.Errorf("%d messages were published by the arbiter, but %d decoded",
 				published, p.counts.Messages))
 		}
+	}
+	if p.requester != nil {
+		l := p.requester.Ledger()
+		errs = append(errs, l.Balanced())
 	}
 	return errors.Join(errs...)
 }
