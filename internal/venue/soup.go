@@ -75,6 +75,9 @@ func (f *LiveFeed) ServeMessages() *SoupPort { return &SoupPort{feed: f} }
 // Snapshot returns at the time, then End of Snapshot, then the end of the session.
 func (f *LiveFeed) ServeSnapshots() *SoupPort { return &SoupPort{feed: f, glimpse: true} }
 
+// Over reports whether the present session has no further messages, and all were sent.
+func (f *LiveFeed) Over() bool { return f.over && len(f.step) == 0 && f.builder.Count() == 0 }
+
 // Settings returns what is wrong with the port at present.
 func (p *SoupPort) Settings() SoupSettings { return p.settings }
 
@@ -269,7 +272,7 @@ func (c *SoupConn) message(seq uint64) ([]byte, bool) {
 // ended reports whether there are no further messages.
 func (c *SoupConn) ended() bool {
 	f := c.port.feed
-	return c.port.glimpse || c.session == c.port.session() && f.over && len(f.step) == 0 && c.server.NextSeq() == f.next
+	return c.port.glimpse || c.session == c.port.session() && f.Over() && c.server.NextSeq() == f.next
 }
 
 // gone reports whether the messages that the client lacks are not kept any more.

@@ -210,7 +210,7 @@ func (c *control) handle(ctx *fasthttp.RequestCtx) {
 			Error string `json:"error"`
 		}{err.Error()}
 		switch {
-		case errors.Is(err, errNoPage), errors.Is(err, errNoLine):
+		case errors.Is(err, errNoPage), errors.Is(err, errNoLine), errors.Is(err, errNoSoup):
 			status = fasthttp.StatusNotFound
 		case errors.Is(err, errMethod):
 			status = fasthttp.StatusMethodNotAllowed
@@ -228,7 +228,7 @@ func (c *control) handle(ctx *fasthttp.RequestCtx) {
 }
 
 var (
-	errNoPage = errors.New("no such page: there are /lines, /lines/{name}, /truth, /pause and /resume")
+	errNoPage = errors.New("no such page: there are /lines, /lines/{name}, /soup, /glimpse, /truth, /pause and /resume")
 	errMethod = errors.New("method not allowed")
 )
 
@@ -242,21 +242,33 @@ func (c *control) route(method, path string, body []byte) (any, error) {
 		return c.venue.SetLine(name, func(*LineSettings) error { return nil })
 	case line && method == fasthttp.MethodPost:
 		return c.venue.SetLine(name, func(s *LineSettings) error { return decode(body, s) })
+	case path == "/soup" && (method == fasthttp.MethodGet || method == fasthttp.MethodPost):
+		return c.venue.SetSoup(func(s *venue.SoupSettings) error { return decodePosted(method, body, s) })
+	case path == "/glimpse" && (method == fasthttp.MethodGet || method == fasthttp.MethodPost):
+		return c.venue.SetGlimpse(func(s *venue.SoupSettings) error { return decodePosted(method, body, s) })
 	case path == "/truth" && method == fasthttp.MethodGet:
 		return c.venue.Truth()
 	case path == "/pause" && method == fasthttp.MethodPost:
 		return c.venue.Pause()
 	case path == "/resume" && method == fasthttp.MethodPost:
 		return c.venue.Resume()
-	case path == "/lines", line, path == "/truth", path == "/pause", path == "/resume":
+	case path == "/lines", line, path == "/soup", path == "/glimpse", path == "/truth", path == "/pause", path == "/resume":
 		return nil, errMethod
 	default:
 		return nil, errNoPage
 	}
 }
 
+// decodePosted reads the body of a request that changes something.
+func decodePosted(method string, body []byte, into any) error {
+	if method != fasthttp.MethodPost {
+		return nil
+	}
+	return decode(body, into)
+}
+
 // decode reads one JSON object over what is there already, so that what it does not name stays.
-func decode(body []byte, into *LineSettings) error {
+func decode(body []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {

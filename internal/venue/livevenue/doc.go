@@ -2,7 +2,8 @@
 // the market of the live demonstration.
 //
 // A Venue publishes a venue.LiveFeed (ITCH 5.0 over MoldUDP64) on UDP lines, multicast or unicast,
-// answers retransmit requests on a UDP socket, and takes orders on a small HTTP endpoint of the
+// answers retransmit requests on a UDP socket, serves messages and snapshots over TCP (SoupBinTCP, GLIMPSE
+// 5.0) if that is wanted, and takes orders on a small HTTP endpoint of the
 // loopback interface: lines are impaired, taken down and clogged, the market is paused, and its books
 // are read.
 //
@@ -20,12 +21,20 @@
 //	GET  /lines      every line: address, impairments, counts
 //	GET  /lines/a    one line
 //	POST /lines/a    change what the body names, leave the rest: {"loss": 0.01, "down": true}
+//	GET  /soup       messages over TCP: address, what is wrong with them, counts
+//	POST /soup       change what the body names, leave the rest: {"drop_after": 100, "refuse": true}
+//	GET  /glimpse    snapshots over TCP, the same
+//	POST /glimpse    the same: {"stale": true}
 //	GET  /truth      session, sequence, books, counts
 //	POST /pause      stop the market; heartbeats go on; answers {"paused", "session", "sent"}
 //	POST /resume     let it go on; answers the same
 //
 // A line has loss, duplicate, reorder (probabilities), burst {enter, leave, loss} (probabilities),
 // delay, jitter, reorder_by (times such as "250us"), down and clogged (true or false).
+//
+// Messages and snapshots over TCP have refuse and stalled (true or false), drop_after (messages), drip
+// (bytes per second); snapshots also stale (true or false) and truncate (messages). See
+// venue.SoupSettings.
 //
 // While the market is paused the books of /truth are those after the message with the sequence number
 // sent: whoever has received that one can compare. Otherwise they are those after message number

@@ -30,6 +30,9 @@ type Config struct {
 	// Retransmit is where requests are taken, and Control where HTTP is served, which must be a loopback
 	// address. With port 0 the system chooses one.
 	Retransmit, Control netip.AddrPort
+	// Soup is where the messages are served over TCP, by SoupBinTCP, and Glimpse where snapshots are, by
+	// Nasdaq GLIMPSE 5.0. The zero address is for not at all; with port 0 the system chooses one.
+	Soup, Glimpse netip.AddrPort
 }
 
 // DefaultConfig returns the default market on two lines of the loopback interface.
@@ -75,10 +78,13 @@ type Venue struct {
 	batches    [][][]byte      // by line; owned by Run
 	retransmit *net.UDPConn
 	control    *control
+	soup       *soup // nil if not served
+	glimpse    *soup // nil if not served
 	commands   chan func()
 	requests   chan request
 	overflow   atomic.Uint64 // requests that found the queue full; written by receive
 	unsent     uint64        // datagrams that the system refused
+	endedAt    market.Nanos  // when the last session had ended, or 0; owned by Run
 	ended      chan struct{} // closed when Run has ended
 }
 
@@ -128,6 +134,12 @@ func (v *Venue) open() (err error) {
 	if v.control, err = listenControl(v.cfg.Control, v); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
+	if v.soup, err = listenSoup(v.cfg.Soup, v); err != nil {
+		return fmt.Errorf("messages over TCP: %w", err)
+	}
+	if v.glimpse, err = listenSoup(v.cfg.Glimpse, v); err != nil {
+		return fmt.Errorf("snapshots over TCP: %w", err)
+	}
 	return nil
 }
 
@@ -142,6 +154,8 @@ func (v *Venue) close() {
 	if v.control != nil {
 		v.control.close()
 	}
+	v.soup.close()
+	v.glimpse.close()
 }
 
 // RetransmitAddr returns where requests are taken.
@@ -157,7 +171,7 @@ func (v *Venue) ControlURL() string { return "http://" + v.control.addr().String
 // called once.
 func (v *Venue) Run(ctx context.Context) (truth Truth, err error) {
 	var others sync.WaitGroup
-	failed := make(chan error, 2)
+	failed := make(chan error, 4)
 	others.Go(func() { failed <- v.receive() })
 	others.Go(func() { failed <- v.control.serve() })
 	defer func() {
@@ -168,16 +182,31 @@ func (v *Venue) Run(ctx context.Context) (truth Truth, err error) {
 	if v.feed, err = venue.NewLiveFeed(v.cfg.Feed, clock.Now()); err != nil {
 		return Truth{}, err
 	}
+	if v.soup != nil {
+		v.soup.port = v.feed.ServeMessages()
+		others.Go(func() { failed <- v.soup.serve() })
+	}
+	if v.glimpse != nil {
+		v.glimpse.port = v.feed.ServeSnapshots()
+		others.Go(func() { failed <- v.glimpse.serve() })
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	done := ctx.Done()
 	for {
 		v.feed.OnTick(clock.Now())
 		v.deliver()
-		if v.feed.Ended() {
-			return v.truth(), nil
+		ended := v.feed.Ended()
+		v.soup.onTick(v.feed.Position(), ended || v.feed.Over())
+		now := clock.Now()
+		wait := untilDue(v.feed.Due(), now)
+		if ended {
+			if v.farewell(now) {
+				return v.truth(), nil
+			}
+			wait = farewellPoll
 		}
-		timer.Reset(untilDue(v.feed.Due(), clock.Now()))
+		timer.Reset(wait)
 		select {
 		case <-timer.C:
 		case command := <-v.commands:
