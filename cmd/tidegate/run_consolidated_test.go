@@ -163,6 +163,12 @@ func TestRunConsolidated(t *testing.T) {
 			t.Fatalf("got %d and %d of %d messages", feeds.Feeds[0].Messages, feeds.Feeds[1].Messages, truth.Messages)
 		}
 	}
+	if c := feeds.Consolidated; c == nil || c.Dataset != "TIDE.CONS" || c.Instruments != len(truth.Books) || c.Records < 100 || c.Subscribers != 1 {
+		t.Errorf("consolidated %+v", c)
+	}
+	wantContains(t, "stat", mustRun(t, "stat", "--url", url), "over all TIDE.CONS: ", " 1 subscribers\n")
+	wantContains(t, "instruments", mustRun(t, "stat", "--url", url, "--instruments", truth.Books[0].Symbol),
+		truth.Books[0].Symbol, "XNAS.ITCH", "XBOS.ITCH", "TIDE.CONS", "\n3 instruments\n")
 	g.signal(syscall.SIGTERM)
 	var got quotes
 	select {

@@ -188,7 +188,8 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		return err
 	}
 	sources := admin.Sources{
-		Loop: g.loop, Feeds: watched, Ring: g.ring, Subscribers: g.subscribers.Stats, Latency: g.latency,
+		Loop: g.loop, Feeds: watched, Ring: g.ring, Subscribers: g.subscribers.Stats, Sessions: g.subscribers.Sessions,
+		Latency: g.latency, Consolidated: admin.Consolidated{Dataset: g.cfg.Consolidated.Dataset, Stream: g.consolidated},
 	}
 	if c := g.cfg.Capture; c.File != "" {
 		g.recording = config.CapturePath(c.File, time.Now())

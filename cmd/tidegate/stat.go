@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,10 @@ type statCmd struct {
 	Token string        `env:"TIDEGATE_ADMIN_TOKEN" help:"Token of the admin interface, if it has one."`
 	Watch time.Duration `short:"w" placeholder:"TIME" help:"Go on, and show everything again every so often."`
 	JSON  bool          `name:"json" help:"Print JSON: one document per look."`
+
+	Instruments bool   `help:"List the instruments instead."`
+	Feed        string `placeholder:"NAME" help:"With --instruments: of this feed or dataset only."`
+	Prefix      string `arg:"" optional:"" help:"With --instruments: those whose symbols begin so."`
 }
 
 // stat is what one look gives.
@@ -39,6 +44,14 @@ func (c *statCmd) Run(ctx context.Context, con *console) error {
 	if c.Watch != 0 && c.Watch < 100*time.Millisecond {
 		return usageError{fmt.Errorf("--watch %v: want at least 100ms", c.Watch)}
 	}
+	switch {
+	case !c.Instruments && c.Prefix != "":
+		return usageError{fmt.Errorf("%q: only --instruments takes the beginning of symbols", c.Prefix)}
+	case !c.Instruments && c.Feed != "":
+		return usageError{errors.New("--feed: only with --instruments")}
+	case c.Instruments && c.Watch != 0:
+		return usageError{errors.New("--watch: not with --instruments")}
+	}
 	if !strings.Contains(c.URL, "://") {
 		c.URL = "http://" + c.URL
 	}
@@ -46,6 +59,9 @@ func (c *statCmd) Run(ctx context.Context, con *console) error {
 		return usageError{fmt.Errorf("--url %q: want one like http://127.0.0.1:8080", c.URL)}
 	}
 	c.URL = strings.TrimSuffix(c.URL, "/")
+	if c.Instruments {
+		return c.listInstruments(ctx, con.Out)
+	}
 	f, ok := con.Out.(*os.File)
 	clear := ok && term.IsTerminal(int(f.Fd())) && c.Watch != 0 && !c.JSON
 	var before *stat
@@ -146,6 +162,14 @@ func (s *stat) write(out io.Writer, before *stat) error {
 			return err
 		}
 	}
+	if c := s.Feeds.Consolidated; c != nil {
+		then := uint64(0)
+		if before != nil && before.Feeds.Consolidated != nil {
+			then = before.Feeds.Consolidated.Records
+		}
+		fmt.Fprintf(out, "over all %s: %d instruments, %d records (%s a second), %d subscribers\n",
+			c.Dataset, c.Instruments, c.Records, rate(c.Records, then), c.Subscribers)
+	}
 	l, r := &s.Feeds.Loop, &s.Feeds.Ring
 	fmt.Fprintf(out, "loop     %d polls, %d reads (at most %d datagrams), %d spins, %d parks\n", l.Polls, l.Batches, l.BatchMax, l.Spins, l.Parks)
 	fmt.Fprintf(out, "ring     %d entries, %d readers, %d MiB, %d evicted, %d spares\n", r.Entries, r.Readers, r.MemoryBytes>>20, r.Evicted, r.Spares)
@@ -179,13 +203,13 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 	if f.Session != "" {
 		fmt.Fprintf(out, ", session %s", f.Session)
 	}
-	fmt.Fprintf(out, ", %d instruments\n", f.Instruments)
+	fmt.Fprintf(out, ", %d instruments, %d subscribers\n", f.Instruments, f.Subscribers)
 	fmt.Fprintf(out, "         %d messages (%s a second), %d events, %d trades, %d faults\n",
 		f.Messages, rate(f.Messages, old.Messages), f.Events, f.Trades, f.Faults)
 	announced := f.Ledger.GapsAnnounced()
 	fmt.Fprintf(out, "         gaps: %d found, %d filled, %d open, %d announced (%d messages lost); %s\n",
 		f.Ledger.GapsOpened.Ranges, f.Ledger.GapsFilled.Ranges, f.Ledger.GapsOpen.Ranges, announced.Ranges, announced.Messages, balance)
-	fmt.Fprintln(w, "line\tpackets\ta second\tpublished\tduplicate\tfilled\tother\tkernel drops\tstate\taddress\t")
+	fmt.Fprintln(w, "line\tpackets\ta second\tpublished\tduplicate\tfilled\tother\tkernel drops\thigh water\tbehind\tfor\tlast\tstate\taddress\t")
 	for i := range f.Lines {
 		l, then := &f.Lines[i], uint64(0)
 		if i < len(old.Lines) {
@@ -200,10 +224,69 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 		}
 		g := &l.Ledger
 		other := g.Late.Packets + g.Foreign.Packets + g.OldEpoch.Packets + g.Implausible.Packets + g.Unsequenced.Packets + g.Malformed
-		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t\n", l.Name, l.Packets, rate(l.Packets, then),
-			g.Published.Packets, g.Duplicate.Packets, g.GapMessages, other, l.KernelDrops, state, l.Address)
+		behindFor, last := "-", "-"
+		if l.Behind > 0 {
+			behindFor = age(l.BehindFor)
+		}
+		if l.LastAge != nil {
+			last = age(*l.LastAge)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", l.Name, l.Packets, rate(l.Packets, then),
+			g.Published.Packets, g.Duplicate.Packets, g.GapMessages, other, l.KernelDrops,
+			l.HighWater, l.Behind, behindFor, last, state, l.Address)
 	}
 	return w.Flush()
+}
+
+// age returns a duration in few digits.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+// listInstruments shows all that fit, page by page.
+func (c *statCmd) listInstruments(ctx context.Context, out io.Writer) error {
+	const page = 1000 // what the gateway gives at most
+	all := &admin.InstrumentsReport{Limit: page, Instruments: []admin.InstrumentReport{}}
+	for {
+		path := fmt.Sprintf("/instruments?limit=%d&offset=%d&prefix=%s&feed=%s", page, len(all.Instruments),
+			url.QueryEscape(c.Prefix), url.QueryEscape(c.Feed))
+		var part admin.InstrumentsReport
+		if err := c.get(ctx, path, &part); err != nil {
+			return fmt.Errorf("%s%s: %w", c.URL, path, err)
+		}
+		all.Total = part.Total
+		all.Instruments = append(all.Instruments, part.Instruments...)
+		if len(part.Instruments) == 0 || len(all.Instruments) >= part.Total {
+			break
+		}
+	}
+	if c.JSON {
+		return json.NewEncoder(out).Encode(all)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "symbol\tinstrument\tdataset\tfeed\ttick size\tround lot")
+	for _, in := range all.Instruments {
+		lot := "-"
+		if in.RoundLot != 0 {
+			lot = fmt.Sprint(in.RoundLot)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", in.Symbol, in.Instrument, in.Dataset,
+			cmp.Or(in.Feed, "-"), cmp.Or(in.TickSize, "-"), lot)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d instruments\n", len(all.Instruments))
+	return err
 }
 
 func (s *stat) writeSubscribers(w *tabwriter.Writer, out io.Writer) error {

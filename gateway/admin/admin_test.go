@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"tidegate/arbiter"
+	"tidegate/codec/dbn"
 	"tidegate/gateway"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
@@ -70,13 +71,17 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	st.Attach(p)
+	consolidated := stream.NewConsolidated(1, ring)
+	if err := errors.Join(consolidated.Join(st), consolidated.Want(dbn.SchemaCMBP1)); err != nil {
+		t.Fatal(err)
+	}
 	recorder, err := capture.Create(capture.Config{Path: t.TempDir() + "/day.pcap"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	local := netip.MustParseAddrPort("127.0.0.1:0")
 	w.loop, err = lines.New(lines.Config{
-		Idle: netloop.Park, Publish: ring.Publish,
+		Idle: netloop.Park, Publish: ring.Publish, Sources: true,
 		Feeds: []lines.Feed{{Name: "sim", Pipeline: p, Lines: []lines.Line{
 			{ID: arbiter.LineA, Socket: netloop.Config{Addr: local, ReceiveBuffer: 4 << 20}},
 			{ID: arbiter.LineB, Socket: netloop.Config{Addr: local, ReceiveBuffer: 4 << 20}},
@@ -96,7 +101,9 @@ func newWorld(t *testing.T) *world {
 	w.monitor = NewMonitor(Sources{
 		Loop: w.loop, Feeds: []Feed{{Name: "sim", Pipeline: p, Witness: witness}}, Ring: ring, Latency: latency,
 		Subscribers: func(context.Context) (egress.Stats, error) { return w.stats, nil },
+		Sessions:    func() map[string]int { return map[string]int{"XSIM.ITCH": 3, "TIDE.CONS": 4} },
 		Capture:     recorder, CapturePath: "day.pcap",
+		Consolidated: Consolidated{Dataset: "TIDE.CONS", Stream: consolidated},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, recorded := make(chan error, 1), make(chan error, 1)
@@ -230,6 +237,13 @@ func TestPages(t *testing.T) {
 		{"GET", "/bbo", 400, "want ?symbol= with 1 to 100 symbols"},
 		{"GET", "/bbo?symbol=" + strings.Repeat("ALFA,", 100), 400, "want ?symbol= with 1 to 100 symbols"},
 		{"GET", "/bbo?symbol=ALFA,NONE", 404, "not known"},
+		{"GET", "/instruments?prefix=ALF", 200, `{"total":2,"offset":0,"limit":100,"instruments":[{"feed":"sim","dataset":"XSIM.ITCH","symbol":"ALFA","instrument":1,"tick_size":"0.01","round_lot":100},{"dataset":"TIDE.CONS","symbol":"ALFA","instrument":`},
+		{"GET", "/instruments?feed=TIDE.CONS&limit=1", 200, `"instruments":[{"dataset":"TIDE.CONS","symbol":"ALFA",`},
+		{"GET", "/instruments?feed=nasdaq", 404, `{"error":"feed \"nasdaq\": not known"}`},
+		{"GET", "/instruments?limit=0", 400, `{"error":"limit \"0\": want 1 to 1000"}`},
+		{"GET", "/instruments?limit=1001", 400, "want 1 to 1000"},
+		{"GET", "/instruments?offset=-1", 400, "want 0 to 2147483647"},
+		{"GET", "/instruments?offset=x", 400, "offset"},
 		{"GET", "/nothing", 404, `{"error":"no such page: / lists them"}`},
 		{"GET", "/debug/pprof/", 404, "no such page"},
 		{"POST", "/health", 405, `{"error":"want GET or HEAD"}`},
@@ -302,7 +316,7 @@ func TestFeeds(t *testing.T) {
 	r := decode[FeedsReport](t, body)
 	f := &r.Feeds[0]
 	if f.Name != "sim" || f.Dataset != "XSIM.ITCH" || f.Protocol != "itch" || !f.Receiving || !f.Balanced ||
-		f.Session != "TIDE000001" || f.Instruments != len(w.truth.Books) || f.Verdicts["applied"] == 0 {
+		f.Session != "TIDE000001" || f.Instruments != len(w.truth.Books) || f.Verdicts["applied"] == 0 || f.Subscribers != 3 {
 		t.Errorf("feed %+v", f)
 	}
 	if len(f.Gaps) != 2 || f.Gaps[0].Number != 1 || f.Gaps[1].Reason != "deadline" || f.Gaps[0].To-f.Gaps[0].From != f.Gaps[0].Messages ||
@@ -320,6 +334,12 @@ func TestFeeds(t *testing.T) {
 		if l.Name != "AB"[i:i+1] || l.Silent || l.Packets == 0 || l.Packets != l.Ledger.Received.Packets || l.Last.IsZero() || l.ReceiveBufferAsked != 4<<20 {
 			t.Errorf("line %+v", l)
 		}
+		if l.HighWater != w.truth.Messages+1 || l.Behind != 0 || l.BehindFor != 0 || l.LastAge == nil || *l.LastAge < 0 || *l.LastAge > time.Minute {
+			t.Errorf("health of line %+v", l)
+		}
+	}
+	if c := r.Consolidated; c == nil || c.Dataset != "TIDE.CONS" || c.Instruments != len(w.truth.Books) || c.Records == 0 || c.Subscribers != 4 {
+		t.Errorf("consolidated %+v", c)
 	}
 	if r.Loop.Batches == 0 || r.Ring.Entries == 0 || r.Capture.Recorded+r.Capture.Waiting == 0 {
 		t.Errorf("loop %+v, ring %+v, capture %+v", r.Loop, r.Ring, r.Capture)
@@ -330,6 +350,28 @@ func TestFeeds(t *testing.T) {
 		s.Sessions[0].Addr != "192.0.2.1:5" || s.Sessions[0].Behind != 5 || s.Counts["opened"] != 9 || s.Refusals["auth"] != 10 ||
 		s.Closes["client"] != 11 || s.Handshakes["not_tls"] != 12 {
 		t.Errorf("subscribers %+v", s)
+	}
+}
+
+// A line that is behind says how far, and since when.
+func TestLineBehind(t *testing.T) {
+	w := newWorld(t)
+	s, err := w.monitor.state(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := s.loop.LastStamp
+	s.feeds[0].health[arbiter.LineB] = arbiter.LineHealth{
+		LastRecv: now - 3*market.Second, HighWater: 100, Epoch: 1, Behind: 20, BehindSince: now - 2*market.Second,
+	}
+	r := w.monitor.feed(0, s)
+	if l := &r.Lines[1]; l.HighWater != 100 || l.Behind != 20 || l.BehindFor != 2*time.Second || *l.LastAge != 3*time.Second {
+		t.Errorf("line B: %+v", l)
+	}
+	s.feeds[0].health[arbiter.LineB] = arbiter.LineHealth{LastRecv: market.UndefTime, BehindSince: market.UndefTime, Behind: 7}
+	r = w.monitor.feed(0, s)
+	if l := &r.Lines[1]; l.BehindFor != 0 || l.LastAge != nil {
+		t.Errorf("line B before its first packet: %+v", l)
 	}
 }
 
@@ -461,6 +503,13 @@ func TestMetrics(t *testing.T) {
 		{value("tidegate_line_held_messages", "feed", "sim", "line", "B"), 0},
 		{value("tidegate_line_receive_buffer_bytes", "line", "B"), uint64(f.Lines[1].ReceiveBuffer)},
 		{value("tidegate_ring_entries_total"), r.Ring.Entries},
+		{value("tidegate_line_high_water", "line", "A"), w.truth.Messages + 1},
+		{value("tidegate_line_behind_messages", "line", "A"), 0},
+		{value("tidegate_line_behind_seconds", "line", "B"), 0},
+		{value("tidegate_feed_subscribers", "feed", "sim"), 3},
+		{value("tidegate_consolidated_instruments"), uint64(len(w.truth.Books))},
+		{value("tidegate_consolidated_records_total"), r.Consolidated.Records},
+		{value("tidegate_consolidated_subscribers"), 4},
 		{value("tidegate_subscriber_opened_total"), 9},
 		{value("tidegate_subscriber_refusals_total", "reason", "auth"), 10},
 		{value("tidegate_subscriber_closes_total", "reason", "client"), 11},

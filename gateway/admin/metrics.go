@@ -69,6 +69,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (c collector) feeds(e emitter, s *state) {
+	sessions := c.monitor.src.Sessions()
+	if from := c.monitor.src.Consolidated; from.Stream != nil {
+		e.gauge("consolidated_instruments", "Instruments of the consolidated dataset.", float64(len(from.Stream.Directory().All())))
+		e.counter("consolidated_records", "Records of the consolidated dataset that were published.", s.consolidated)
+		e.gauge("consolidated_subscribers", "Sessions of the consolidated dataset.", float64(sessions[from.Dataset]))
+	}
 	for i := range s.feeds {
 		from := &s.feeds[i]
 		r := c.monitor.feed(i, s)
@@ -104,6 +110,7 @@ func (c collector) feeds(e emitter, s *state) {
 			e.counter("feed_verdicts", "Messages by what became of them.", from.counts.Verdicts[v], "feed", name, "verdict", v.String())
 		}
 		e.gauge("feed_instruments", "Instruments that the feed has named.", float64(r.Instruments), "feed", name)
+		e.gauge("feed_subscribers", "Sessions of the feed's dataset.", float64(sessions[r.Dataset]), "feed", name)
 		e.gauge("feed_receiving", "1 if a datagram came in the last 3 seconds.", truth(r.Receiving), "feed", name)
 		e.gauge("feed_balanced", "1 if everything received is accounted for.", truth(r.Balanced), "feed", name)
 		for j := range r.Lines {
@@ -130,6 +137,12 @@ func (c collector) line(e emitter, feed string, l *LineReport) {
 	e.counter("line_errors", "Failed reads of the socket.", l.Errors, labels...)
 	e.gauge("line_silent", "1 if nothing came for 3 seconds while another line of the feed had something.", truth(l.Silent), labels...)
 	e.gauge("line_receive_buffer_bytes", "Receive buffer that the kernel granted.", float64(l.ReceiveBuffer), labels...)
+	e.gauge("line_high_water", "The next sequence of the channel, as this line knows it.", float64(l.HighWater), labels...)
+	e.gauge("line_behind_messages", "Messages that other lines made known and this one has not.", float64(l.Behind), labels...)
+	e.gauge("line_behind_seconds", "Time since the first of those messages became known, 0 if there are none.", l.BehindFor.Seconds(), labels...)
+	if l.LastAge != nil {
+		e.gauge("line_last_age_seconds", "Time since the line's last packet of the session.", l.LastAge.Seconds(), labels...)
+	}
 	if !l.Last.IsZero() {
 		e.gauge("line_last_timestamp_seconds", "Receive time of the last datagram.", float64(l.Last.UnixNano())/1e9, labels...)
 	}

@@ -40,15 +40,24 @@ type Feed struct {
 	Witness  *Witness
 }
 
+// A Consolidated is the dataset over the loop's feeds.
+type Consolidated struct {
+	Dataset string
+	Stream  *stream.Consolidated
+}
+
 // Sources is what a Monitor looks at.
 type Sources struct {
 	Loop        *lines.Loop
 	Feeds       []Feed
 	Ring        *bus.Ring
 	Subscribers func(context.Context) (egress.Stats, error)
+	Sessions    func() map[string]int // how many each dataset has
 	Latency     *Latency
-	Capture     *capture.Recorder // nil: nothing is recorded
-	CapturePath string
+	// Consolidated is the dataset over all feeds; its Stream is nil where there is none.
+	Consolidated Consolidated
+	Capture      *capture.Recorder // nil: nothing is recorded
+	CapturePath  string
 }
 
 // A Monitor looks at a running gateway. Its methods may be called by any goroutine, but not on the
@@ -59,6 +68,7 @@ type Monitor struct {
 	mu      sync.Mutex // of the rest
 	last    *state
 	lookups []*stream.Lookup // of the feeds
+	listed  []listing        // of all datasets
 	second  int64            // in which queries were counted
 	queries int
 }
@@ -68,19 +78,25 @@ func NewMonitor(src Sources) *Monitor {
 	m := &Monitor{src: src}
 	for _, f := range src.Feeds {
 		m.lookups = append(m.lookups, stream.NewLookup(f.Witness.Directory()))
+		m.listed = append(m.listed, listing{feed: f.Name, dataset: f.Pipeline.Config().Publisher.Dataset, directory: f.Witness.Directory()})
+	}
+	if c := src.Consolidated; c.Stream != nil {
+		m.listed = append(m.listed, listing{dataset: c.Dataset, directory: c.Stream.Directory()})
 	}
 	return m
 }
 
 // state is a copy of what the loop owns.
 type state struct {
-	at    time.Time
-	loop  lines.Stats
-	feeds []feedState
+	at           time.Time
+	loop         lines.Stats
+	feeds        []feedState
+	consolidated uint64 // records published
 }
 
 type feedState struct {
 	ledger arbiter.Ledger
+	health [arbiter.LinesMax]arbiter.LineHealth
 	counts gateway.Counts
 	gaps   latest[arbiter.Gap]
 	epochs latest[arbiter.Epoch]
@@ -109,8 +125,14 @@ func (m *Monitor) state(ctx context.Context) (*state, error) {
 		for i := range m.src.Feeds {
 			f, to := &m.src.Feeds[i], &s.feeds[i]
 			to.ledger, _ = f.Pipeline.Ledger()
+			for id := range to.health {
+				to.health[id], _ = f.Pipeline.LineHealth(arbiter.LineID(id))
+			}
 			to.counts = f.Pipeline.Counts()
 			to.gaps, to.epochs = f.Witness.gaps, f.Witness.epochs
+		}
+		if c := m.src.Consolidated.Stream; c != nil {
+			s.consolidated = c.Published()
 		}
 	})
 	if err != nil {
@@ -135,8 +157,17 @@ func (m *Monitor) Feeds(ctx context.Context) (*FeedsReport, error) {
 			Spins: s.loop.Spins, Parks: s.loop.Parks, Commands: s.loop.Commands,
 		},
 	}
+	sessions := m.src.Sessions()
 	for i := range m.src.Feeds {
-		r.Feeds = append(r.Feeds, m.feed(i, s))
+		f := m.feed(i, s)
+		f.Subscribers = sessions[f.Dataset]
+		r.Feeds = append(r.Feeds, f)
+	}
+	if c := m.src.Consolidated; c.Stream != nil {
+		r.Consolidated = &ConsolidatedReport{
+			Dataset: c.Dataset, Instruments: len(c.Stream.Directory().All()),
+			Records: s.consolidated, Subscribers: sessions[c.Dataset],
+		}
 	}
 	return r, nil
 }
@@ -183,7 +214,9 @@ func (m *Monitor) feed(i int, s *state) FeedReport {
 	for j := range s.loop.Lines {
 		if l := &s.loop.Lines[j]; l.Feed == f.Name {
 			r.Receiving = r.Receiving || heard(l, s)
-			r.Lines = append(r.Lines, lineReport(l, &from.ledger.Lines[l.Line]))
+			line := lineReport(l, &from.ledger.Lines[l.Line])
+			line.take(&from.health[l.Line], s.loop.LastStamp)
+			r.Lines = append(r.Lines, line)
 		}
 	}
 	k := 0
@@ -211,6 +244,18 @@ func lineReport(l *lines.LineStats, ledger *arbiter.LineLedger) LineReport {
 		r.LastError = l.LastError.Error()
 	}
 	return r
+}
+
+// take takes in what the arbiter knows of the line, as of now.
+func (r *LineReport) take(h *arbiter.LineHealth, now market.Nanos) {
+	r.HighWater, r.Behind = h.HighWater, h.Behind
+	if h.BehindSince.Defined() {
+		r.BehindFor = max(time.Duration(now-h.BehindSince), 0)
+	}
+	if h.Epoch != 0 && h.LastRecv.Defined() {
+		age := max(time.Duration(now-h.LastRecv), 0)
+		r.LastAge = &age
+	}
 }
 
 // timeOf returns the zero time for no time.

@@ -25,6 +25,16 @@ type FeedsReport struct {
 	Loop    LoopReport     `json:"loop"`
 	Ring    RingReport     `json:"ring"`
 	Capture *CaptureReport `json:"capture,omitempty"`
+	// Consolidated is the dataset over all feeds, left out where there is none.
+	Consolidated *ConsolidatedReport `json:"consolidated,omitempty"`
+}
+
+// A ConsolidatedReport is the state of the dataset of best bids and offers over all feeds.
+type ConsolidatedReport struct {
+	Dataset     string `json:"dataset"`
+	Instruments int    `json:"instruments"`
+	Records     uint64 `json:"records"` // published
+	Subscribers int    `json:"subscribers"`
 }
 
 // A FeedReport is the state of a feed.
@@ -35,8 +45,9 @@ type FeedReport struct {
 	Receiving   bool              `json:"receiving"` // something came in the last SilenceMax
 	Session     string            `json:"session,omitempty"`
 	Instruments int               `json:"instruments"`
-	Messages    uint64            `json:"messages"` // decoded
-	Events      uint64            `json:"events"`   // published
+	Subscribers int               `json:"subscribers"` // sessions of the dataset
+	Messages    uint64            `json:"messages"`    // decoded
+	Events      uint64            `json:"events"`      // published
 	Trades      uint64            `json:"trades"`
 	Volume      uint64            `json:"volume"`  // traded, in lots
 	Clears      uint64            `json:"clears"`  // books emptied because the publisher restarted
@@ -62,6 +73,10 @@ type LineReport struct {
 	Address            string             `json:"address"`
 	Silent             bool               `json:"silent"` // nothing came for SilenceMax, while another line of the feed had something
 	Last               time.Time          `json:"last,omitzero"`
+	LastAge            *time.Duration     `json:"last_age_ns,omitempty"` // since its last packet of the session
+	HighWater          uint64             `json:"high_water"`            // the next sequence, as this line knows it
+	Behind             uint64             `json:"behind"`                // messages that other lines made known and this one has not
+	BehindFor          time.Duration      `json:"behind_for_ns"`         // since the first of those became known
 	Packets            uint64             `json:"packets"`
 	Bytes              uint64             `json:"bytes"`
 	KernelDrops        uint64             `json:"kernel_drops"` // lost because the receive buffer was full
@@ -202,4 +217,22 @@ type LevelReport struct {
 	Price  string `json:"price"`
 	Size   uint64 `json:"size"`
 	Orders uint32 `json:"orders,omitempty"` // left out where the venue does not say
+}
+
+// An InstrumentsReport is a part of the instruments that fit a question.
+type InstrumentsReport struct {
+	Total       int                `json:"total"` // that fit
+	Offset      int                `json:"offset"`
+	Limit       int                `json:"limit"`
+	Instruments []InstrumentReport `json:"instruments"`
+}
+
+// An InstrumentReport is an instrument of a dataset.
+type InstrumentReport struct {
+	Feed       string `json:"feed,omitempty"` // nothing for the consolidated dataset
+	Dataset    string `json:"dataset"`
+	Symbol     string `json:"symbol"`
+	Instrument uint32 `json:"instrument"`
+	TickSize   string `json:"tick_size,omitempty"` // decimal; left out where it is not known
+	RoundLot   uint32 `json:"round_lot,omitempty"` // left out where it is not known
 }

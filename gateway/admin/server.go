@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -121,6 +122,7 @@ var pages = []page{
 	{"/subscribers", "Who is connected, and what they got.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Subscribers(ctx)
 	}},
+	{"/instruments", "The instruments: ?feed= (a feed's name, or a dataset), &prefix= of the symbol, &limit=100, &offset=0.", (*Server).instruments},
 	{"/latency", "Wire to publish, in percentiles: since the start, and since it was last asked for.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Latency(ctx)
 	}},
@@ -288,6 +290,26 @@ func (s *Server) book(ctx context.Context, args *fasthttp.Args) (any, error) {
 		}
 	}
 	return s.cfg.Monitor.Book(ctx, string(args.Peek("dataset")), string(args.Peek("symbol")), depth)
+}
+
+func (s *Server) instruments(_ context.Context, args *fasthttp.Args) (any, error) {
+	limit, offset := instrumentsDefault, 0
+	for _, number := range []struct {
+		name     string
+		to       *int
+		min, max int
+	}{{"limit", &limit, 1, instrumentsMax}, {"offset", &offset, 0, math.MaxInt32}} {
+		if !args.Has(number.name) {
+			continue
+		}
+		text := string(args.Peek(number.name))
+		n, err := strconv.Atoi(text)
+		if err != nil || n < number.min || n > number.max {
+			return nil, problem{fasthttp.StatusBadRequest, fmt.Errorf("%s %q: want %d to %d", number.name, text, number.min, number.max)}
+		}
+		*number.to = n
+	}
+	return s.cfg.Monitor.Instruments(string(args.Peek("feed")), string(args.Peek("prefix")), offset, limit)
 }
 
 func (s *Server) bbo(ctx context.Context, args *fasthttp.Args) (any, error) {

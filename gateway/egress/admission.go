@@ -210,6 +210,16 @@ func (a *admission) release(h holder) {
 	}
 }
 
+func (a *admission) sessionsOfDatasets() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	sessions := make(map[string]int)
+	for h, n := range a.sessions {
+		sessions[h.dataset] += n
+	}
+	return sessions
+}
+
 // valid reports whether a session of a holder may go on.
 func (a *admission) valid(h holder) bool {
 	a.mu.Lock()

@@ -150,6 +150,10 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 	return st, nil
 }
 
+// Sessions returns how many sessions each dataset has: those that are authenticated and not closed.
+// Datasets without are left out.
+func (s *Server) Sessions() map[string]int { return s.admission.sessionsOfDatasets() }
+
 func (s *Server) allLoops() []*engineLoop {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,6 +21,7 @@ type Consolidated struct {
 	wanted    map[dbn.Schema]int
 	ends      map[dbn.Schema]market.Nanos // of the running interval
 	now       market.Nanos
+	published uint64 // records
 }
 
 // ConsolidatedSchemas returns the schemas that a consolidated dataset can publish.
@@ -46,6 +47,9 @@ func NewConsolidated(feed uint8, ring *bus.Ring) *Consolidated {
 
 // Directory returns the consolidated instruments. Any goroutine may read it.
 func (c *Consolidated) Directory() *Directory { return &c.directory }
+
+// Published returns how many records there were. It is to be called on the loop.
+func (c *Consolidated) Published() uint64 { return c.published }
 
 // meet enters a new instrument. Its records follow.
 func (c *Consolidated) meet(id market.InstrumentID, symbol string) {
@@ -154,7 +158,7 @@ func (c *Consolidated) onTick(s *Stream, now market.Nanos) {
 			continue
 		}
 		if end := c.ends[a.schema]; end != 0 {
-			s.append(c.feed, a, a.deriver.OnTime(s.scratch[:0], now), now)
+			c.published += s.append(c.feed, a, a.deriver.OnTime(s.scratch[:0], now), now)
 			c.ring.Append(bus.Header{
 				At: end, Tag: bus.Tag{Schema: uint16(a.schema), Kind: IntervalEnd, Feed: c.feed},
 			}, nil)

@@ -239,7 +239,8 @@ func (s *Stream) OnEvents(events []market.Event, books gateway.Books) {
 	}
 	s.derive(needAll, events, books)
 	for _, a := range s.shared {
-		s.append(s.consolidated.feed, a, a.deriver.OnEvents(s.scratch[:0], events, books), at)
+		c := s.consolidated
+		c.published += s.append(c.feed, a, a.deriver.OnEvents(s.scratch[:0], events, books), at)
 	}
 }
 
@@ -285,10 +286,10 @@ func (s *Stream) tag(kind uint8, schema dbn.Schema) bus.Tag {
 
 var mboSize = dbn.RTypeMBO.Size(dbn.Version)
 
-// append appends records of a schema, each as an entry of a feed.
-func (s *Stream) append(feed uint8, a *active, records []byte, at market.Nanos) {
+// append appends records of a schema, each as an entry of a feed, and returns how many there are.
+func (s *Stream) append(feed uint8, a *active, records []byte, at market.Nanos) (count uint64) {
 	s.scratch = records[:0]
-	for len(records) > 0 {
+	for ; len(records) > 0; count++ {
 		n := 4 * int(records[0])
 		s.cfg.Ring.Append(bus.Header{
 			At: at, Instrument: market.InstrumentID(binary.LittleEndian.Uint32(records[4:])),
@@ -296,6 +297,7 @@ func (s *Stream) append(feed uint8, a *active, records []byte, at market.Nanos) 
 		}, records[:n])
 		records = records[n:]
 	}
+	return count
 }
 
 // OnTime closes the intervals that end at or before now, and says so.
