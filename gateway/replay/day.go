@@ -11,7 +11,7 @@ import (
 	"tidegate/market"
 )
 
-// newYork is where the days of Nasdaq and IEX begin.
+// newYork is where the days of Nasdaq, Cboe and IEX begin.
 var newYork = func() *time.Location {
 	loc, err := time.LoadLocation("America/New_York")
 	if err != nil {
@@ -20,7 +20,7 @@ var newYork = func() *time.Location {
 	return loc
 }()
 
-// midnightOf returns the New York midnight before t, which ITCH timestamps count from.
+// midnightOf returns the New York midnight before t, which ITCH and PITCH times count from.
 func midnightOf(t market.Nanos) market.Nanos {
 	y, m, d := time.Unix(0, int64(t)).In(newYork).Date()
 	return market.Nanos(time.Date(y, m, d, 0, 0, 0, 0, newYork).UnixNano())

@@ -8,6 +8,7 @@ import (
 	"tidegate/arbiter"
 	"tidegate/book"
 	"tidegate/codec/pcap"
+	"tidegate/gateway"
 	"tidegate/market"
 )
 
@@ -212,7 +213,7 @@ func (r *run) summariseChannel(ch *Channel, s *Summary) ChannelSummary {
 	}
 	for t, n := range counts.Types {
 		if n > 0 {
-			c.Types = append(c.Types, TypeCount{typeName(byte(t)), n})
+			c.Types = append(c.Types, TypeCount{typeName(ch.feed, byte(t)), n})
 		}
 	}
 	for v, n := range counts.Verdicts {
@@ -236,7 +237,9 @@ func (r *run) summariseChannel(ch *Channel, s *Summary) ChannelSummary {
 		for i := range ledger.Lines {
 			l := &ledger.Lines[i]
 			s.fault("malformed packets", l.Malformed)
-			s.fault("unsequenced packets", l.Unsequenced.Packets)
+			if ch.feed != gateway.PITCH { // where sequence 0 is no mistake
+				s.fault("unsequenced packets", l.Unsequenced.Packets)
+			}
 			s.fault("implausible packets", l.Implausible.Packets)
 		}
 	}
@@ -273,9 +276,9 @@ func summariseBooks(ch *Channel) BookSummary {
 	return b
 }
 
-// typeName names a message type as the protocols write it.
-func typeName(t byte) string {
-	if t > ' ' && t <= '~' {
+// typeName names a message type as its protocol writes it: as a letter, or PITCH as a number.
+func typeName(f gateway.Feed, t byte) string {
+	if f != gateway.PITCH && t > ' ' && t <= '~' {
 		return string(rune(t))
 	}
 	return "0x" + hex.EncodeToString([]byte{t})
