@@ -23,9 +23,9 @@ type SoupStatus struct {
 	Counts     venue.SoupCounts `json:"counts"`
 }
 
-// A soup serves a SoupPort on a socket. Its port belongs to Run; each connection has a goroutine that
+// A soupServer serves a SoupPort on a socket. Its port belongs to Run; each connection has a goroutine that
 // reads and one that writes, and both ask Run for what they need.
-type soup struct {
+type soupServer struct {
 	venue    *Venue
 	listener net.Listener
 	port     *venue.SoupPort    // owned by Run
@@ -39,9 +39,9 @@ type soup struct {
 	closed bool
 }
 
-// A soupConn is one connection of a soup.
+// A soupConn is one connection of a soupServer.
 type soupConn struct {
-	soup *soup
+	soup *soupServer
 	tcp  net.Conn
 	conn *venue.SoupConn // owned by Run
 	news chan struct{}   // has a value: there may be something to send
@@ -56,7 +56,7 @@ const (
 )
 
 // listenSoup opens the socket, unless there is none to open.
-func listenSoup(addr netip.AddrPort, v *Venue) (*soup, error) {
+func listenSoup(addr netip.AddrPort, v *Venue) (*soupServer, error) {
 	if !addr.IsValid() {
 		return nil, nil
 	}
@@ -64,12 +64,12 @@ func listenSoup(addr netip.AddrPort, v *Venue) (*soup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &soup{venue: v, listener: listener, conns: make(map[*soupConn]bool)}, nil
+	return &soupServer{venue: v, listener: listener, conns: make(map[*soupConn]bool)}, nil
 }
 
-// The methods of a soup that is not there do nothing.
+// The methods of a soupServer that is not there do nothing.
 
-func (s *soup) addr() netip.AddrPort {
+func (s *soupServer) addr() netip.AddrPort {
 	if s == nil {
 		return netip.AddrPort{}
 	}
@@ -77,7 +77,7 @@ func (s *soup) addr() netip.AddrPort {
 }
 
 // serve accepts connections until the socket is closed.
-func (s *soup) serve() error {
+func (s *soupServer) serve() error {
 	for {
 		tcp, err := s.listener.Accept()
 		switch {
@@ -91,7 +91,7 @@ func (s *soup) serve() error {
 }
 
 // begin runs a connection, if there is room for it.
-func (s *soup) begin(tcp net.Conn) {
+func (s *soupServer) begin(tcp net.Conn) {
 	c := &soupConn{soup: s, tcp: tcp, news: make(chan struct{}, 1), gone: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *soup) begin(tcp net.Conn) {
 }
 
 // close closes the socket and all connections, and waits for them. Run no longer takes commands.
-func (s *soup) close() {
+func (s *soupServer) close() {
 	if s == nil {
 		return
 	}
@@ -120,7 +120,7 @@ func (s *soup) close() {
 }
 
 // open returns how many connections there are.
-func (s *soup) open() int {
+func (s *soupServer) open() int {
 	if s == nil {
 		return 0
 	}
@@ -130,7 +130,7 @@ func (s *soup) open() int {
 }
 
 // tell lets connections look whether there is something to send.
-func (s *soup) tell() {
+func (s *soupServer) tell() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
@@ -140,7 +140,7 @@ func (s *soup) tell() {
 
 // onTick is called by Run after each tick. Connections are told of new messages, of the end of the
 // session, and of the next one.
-func (s *soup) onTick(position venue.LivePosition, over bool) {
+func (s *soupServer) onTick(position venue.LivePosition, over bool) {
 	if s == nil || position == s.seen && !over {
 		return
 	}
@@ -255,7 +255,7 @@ func (v *Venue) SetGlimpse(change func(*venue.SoupSettings) error) (SoupStatus, 
 
 var errNoSoup = errors.New("venue: this is not served over TCP")
 
-func (v *Venue) setSoup(s *soup, change func(*venue.SoupSettings) error) (status SoupStatus, err error) {
+func (v *Venue) setSoup(s *soupServer, change func(*venue.SoupSettings) error) (status SoupStatus, err error) {
 	if s == nil {
 		return SoupStatus{}, errNoSoup
 	}

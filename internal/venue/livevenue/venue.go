@@ -78,8 +78,8 @@ type Venue struct {
 	batches    [][][]byte      // by line; owned by Run
 	retransmit *net.UDPConn
 	control    *control
-	soup       *soup // nil if not served
-	glimpse    *soup // nil if not served
+	soup       *soupServer // nil if not served
+	glimpse    *soupServer // nil if not served
 	commands   chan func()
 	requests   chan request
 	overflow   atomic.Uint64 // requests that found the queue full; written by receive
