@@ -24,19 +24,33 @@ type generateCmd struct {
 }
 
 type generateCaptureCmd struct {
-	Dir         string        `arg:"" help:"Directory for a.pcap, b.pcap and truth.json; made if it does not exist."`
-	Seed        uint64        `default:"1" help:"The same seed makes the same market and the same losses."`
-	Trading     time.Duration `default:"3m" help:"Time from the open to the close, at least 1s."`
-	Instruments int           `default:"8" help:"Number of instruments."`
-	Rate        int           `default:"1600" help:"Average messages per second."`
-	Lossless    bool          `help:"Deliver every packet at once on both lines."`
-	Gaps        bool          `help:"Let both lines lose the same packet now and then, and one stand still for long, so that messages are lost for good."`
+	Dir         string        `arg:"" help:"Directory for a.pcap, b.pcap and truth.json, which are replaced; made if it does not exist."`
+	Seed        uint64        `default:"1" help:"The same seed gives the same files, byte for byte."`
+	Trading     time.Duration `default:"3m" help:"Time from the open to the close, in the market's time: 1s to 14h29m, such as 90s or 2h. It is made much faster."`
+	Instruments int           `default:"8" help:"How many instruments trade: 1 to 65535. The first, ALFA, is the busiest."`
+	Rate        int           `default:"1600" help:"Messages per second of the market's time, on average: 1 to 10000000. Bursts exceed it many times over."`
+	Lossless    bool          `help:"Perfect lines: every packet at once, once and in order, on both."`
+	Gaps        bool          `help:"Lose messages for good: let both lines lose the same packet now and then, and let one stand still for long. By default what one line loses the other brings."`
 }
+
+// Help is shown below the flags' summary.
+func (generateCaptureCmd) Help() string {
+	return `Writes what two receivers would capture of a simulated venue that publishes ITCH 5.0 over MoldUDP64: a.pcap of line A, b.pcap of line B, with losses, duplicates and packets out of order; and truth.json, which says what a gateway that merges them must find: messages, books and trades. docs/replay.md explains its fields.
+
+  tidegate generate capture out/market
+  tidegate replay out/market/a.pcap out/market/b.pcap --publisher XSIM.ITCH`
+}
+
+// tradingMax is the day from the open at 9:30, less a minute for the close.
+const tradingMax = 24*time.Hour - 9*time.Hour - 31*time.Minute
 
 // Run writes the captures.
 func (c *generateCaptureCmd) Run(ctx context.Context, con *console) error {
 	if c.Instruments < 1 {
 		return usageError{fmt.Errorf("--instruments %d: want at least 1", c.Instruments)}
+	}
+	if c.Trading < time.Second || c.Trading > tradingMax {
+		return usageError{fmt.Errorf("--trading %v: want 1s to %v", c.Trading, tradingMax)}
 	}
 	truth, err := writeCaptures(ctx, c.Dir, c.config())
 	if err != nil {
@@ -137,11 +151,11 @@ func writeJSON(path string, v any) error {
 
 // dayOptions describe a generated day of ITCH.
 type dayOptions struct {
-	Messages int    `default:"${bench_messages}" help:"Messages in the day."`
-	Symbols  int    `default:"${bench_symbols}" help:"Instruments."`
-	Live     int    `default:"${bench_live}" help:"Orders that live at a time once the market has filled."`
-	Profile  string `default:"near" enum:"near,deep" help:"How far from the touch orders are placed: near (96 % within 50 ticks) or deep (60 %)."`
-	Seed     uint64 `default:"1" help:"The same seed makes the same day."`
+	Messages int    `default:"${bench_messages}" help:"Messages in the day; about 31 bytes each."`
+	Symbols  int    `default:"${bench_symbols}" help:"Instruments: 1 to 65535."`
+	Live     int    `default:"${bench_live}" help:"Orders alive at a time once the market has filled."`
+	Profile  string `default:"near" enum:"near,deep" help:"How far from the best price orders are placed: near (96 % of them within 50 ticks) or deep (60 %)."`
+	Seed     uint64 `default:"1" help:"The same seed gives the same day, byte for byte."`
 }
 
 func benchVars() map[string]string {
@@ -164,7 +178,7 @@ func (o *dayOptions) config() (bench.ITCHConfig, error) {
 }
 
 type generateITCHCmd struct {
-	File string `arg:"" help:"File to write; .gz or .zst compresses it."`
+	File string `arg:"" help:"File to write, in Nasdaq's BinaryFILE format; a name that ends in .gz or .zst compresses it. A day in the name, as in day-20260105.itch, is what replay takes for its day."`
 	dayOptions
 	Quiet bool `short:"q" help:"No progress bar."`
 }

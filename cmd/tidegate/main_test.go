@@ -184,7 +184,8 @@ func TestUsageErrors(t *testing.T) {
 		{"generate capture DIR --rate 0", []string{"rate 0", "want 1 to"}},
 		{"generate capture DIR --instruments 0", []string{"--instruments 0", "want at least 1"}},
 		{"generate capture DIR --instruments 70000", []string{"70000 listings", "want 1 to 65535"}},
-		{"generate capture DIR --trading 1ms", []string{"trading 1000000 ns", "at least 1 s"}},
+		{"generate capture DIR --trading 1ms", []string{"--trading 1ms: want 1s to 14h29m0s"}},
+		{"generate capture DIR --trading 15h", []string{"--trading 15h0m0s: want 1s to 14h29m0s"}},
 		{"generate itch DIR/x.itch --messages 1", []string{"messages 1", "want"}},
 		{"generate itch DIR/x.itch --profile wide", []string{"--profile must be one of", `"near","deep"`}},
 		{"bench book --runs 0", []string{"--runs 0", "want 1 to 1000"}},
@@ -272,6 +273,49 @@ func TestGenerateCapture(t *testing.T) {
 	var truth venue.Truth
 	if b, _ := os.ReadFile(filepath.Join(first, truthName)); json.Unmarshal(b, &truth) != nil || truth.Messages == 0 {
 		t.Errorf("truth %+v", truth)
+	}
+}
+
+// docs/replay.md explains every field of the truth.
+func TestTruthIsExplained(t *testing.T) {
+	a, _ := pair(t)
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(a), truthName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var truth map[string]any
+	if err := json.Unmarshal(b, &truth); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/replay.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(doc), "\n## "+truthName+"\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	fields := 0
+	var explained func(any)
+	explained = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, element := range v {
+				explained(element)
+			}
+		case map[string]any:
+			for name, value := range v {
+				if len(name) > 1 { // else a message type
+					fields++
+					if !strings.Contains(section, "`"+name+"`") {
+						t.Errorf("docs/replay.md does not explain %q of %s", name, truthName)
+					}
+				}
+				explained(value)
+			}
+		}
+	}
+	explained(truth)
+	if fields < 20 {
+		t.Errorf("%d fields, want more", fields)
 	}
 }
 

@@ -15,27 +15,33 @@ import (
 )
 
 type venueCmd struct {
-	Seed        uint64         `default:"1" help:"The same seed makes the same messages, whatever the lines do to them."`
-	Instruments int            `default:"8" help:"Number of instruments."`
-	Rate        int            `default:"1600" help:"Average messages per second of the market's time. Bursts exceed it many times over."`
-	Speed       string         `default:"1x" help:"How much faster than the clock the market's time passes, 0.001x to 10000x."`
-	Trading     time.Duration  `placeholder:"TIME" help:"Close so long after the open, in the market's time, and end. Default: until stopped, with a new session each day of the market's time."`
-	A           netip.AddrPort `name:"a" default:"127.0.0.1:26400" help:"Where line A sends: a unicast address or a multicast group, with port."`
+	Seed        uint64         `default:"1" help:"The same seed gives the same messages, whatever the lines do to them."`
+	Instruments int            `default:"8" help:"How many instruments trade: 1 to 65535. The first, ALFA, is the busiest."`
+	Rate        int            `default:"1600" help:"Messages per second of the market's time, on average: 1 to 10000000. Bursts exceed it many times over."`
+	Speed       string         `default:"1x" help:"How many times faster than the clock the market's time passes: 0.001x to 10000x."`
+	Trading     time.Duration  `placeholder:"TIME" help:"Close so long after the open, in the market's time, and end: 1s to 23h58m, such as 90s or 2h. Default: until stopped, with a new session each day of the market's time."`
+	A           netip.AddrPort `name:"a" default:"127.0.0.1:26400" help:"Where line A sends: the address of a machine, or a multicast group, with UDP port."`
 	B           netip.AddrPort `name:"b" default:"127.0.0.1:26401" help:"Where line B sends."`
-	Interface   string         `short:"i" placeholder:"NAME" help:"Interface by which multicast leaves, such as eth1 or lo."`
-	Hops        int            `default:"0" help:"Time to live of multicast: 0 stays on this machine, 1 on its network."`
-	Retransmit  netip.AddrPort `default:"127.0.0.1:26402" help:"UDP address that takes MoldUDP64 retransmit requests; with port 0 the system chooses one."`
-	History     int            `default:"262144" help:"How many of the latest messages can be asked for again."`
-	Requests    int            `default:"5000" help:"How many retransmit requests are answered per second."`
-	Control     netip.AddrPort `default:"127.0.0.1:26480" help:"Loopback address of the control endpoint; with port 0 the system chooses one."`
-	Imperfect   bool           `help:"Begin with lines that lose, repeat, delay and reorder packets. The control endpoint changes it."`
+	Interface   string         `short:"i" placeholder:"NAME" help:"Interface by which multicast leaves, such as eth1 or lo. Needed for groups, and for nothing else."`
+	Hops        int            `default:"0" help:"How far multicast goes, 0 to 255 (its time to live): 0 stays on this machine, 1 on its network."`
+	Retransmit  netip.AddrPort `default:"127.0.0.1:26402" help:"Where MoldUDP64 retransmit requests are taken, over UDP; with port 0 the system chooses one."`
+	History     int            `default:"262144" help:"How many of the latest messages can be asked for again: 1 to 16777216."`
+	Requests    int            `default:"5000" help:"How many retransmit requests are answered per second: 1 to 1000000. More get no answer."`
+	Soup        netip.AddrPort `placeholder:"ADDR" help:"Serve the messages over TCP too, by SoupBinTCP, from the one that a client asks for, as far back as --history. Any username and password will do. With port 0 the system chooses one."`
+	Glimpse     netip.AddrPort `placeholder:"ADDR" help:"Serve snapshots over TCP, by Nasdaq GLIMPSE 5.0, likewise."`
+	Control     netip.AddrPort `default:"127.0.0.1:26480" help:"Where the control endpoint listens, over HTTP: a loopback address; with port 0 the system chooses one."`
+	Imperfect   bool           `help:"Begin with lines that lose, repeat, delay and reorder about one packet in a thousand each. The control endpoint changes that."`
 	Protected   bool           `help:"Never lose a packet on both lines, as long as one is up: a gateway that merges them misses nothing."`
-	Quiet       bool           `short:"q" help:"No status line."`
+	Quiet       bool           `short:"q" help:"No status line every 10 s. There is none where standard error is no terminal."`
 }
 
 // Help is shown below the flags' summary.
 func (venueCmd) Help() string {
-	return `Publishes an invented market as Nasdaq TotalView-ITCH 5.0 over MoldUDP64, in real time, on two lines. Interrupt it (or send SIGTERM) and trading closes, the session ends, and the command exits with code 0.
+	return `Publishes an invented market as Nasdaq TotalView-ITCH 5.0 over MoldUDP64, in real time, on two lines. A gateway that fits it as it is, to be started first because the venue names its instruments at the start:
+
+  tidegate run -c deploy/venue.example.yaml
+
+Interrupt the venue (or send SIGTERM) and trading closes, the session ends, and the command exits with code 0.
 
 The control endpoint changes the lines and shows the truth, in JSON:
 
@@ -46,12 +52,20 @@ The control endpoint changes the lines and shows the truth, in JSON:
   curl localhost:26480/truth
   curl -X POST localhost:26480/resume
 
-A line has loss, duplicate, reorder, burst {enter, leave, loss}, delay, jitter, reorder_by, down and clogged; what a request does not name stays as it is. While the market is paused, the books of /truth are those after the message with the sequence number "sent".`
+A line has loss, duplicate and reorder, and burst {enter, leave, loss}, which are probabilities of a packet from 0 to 1; delay, jitter and reorder_by, which are times such as "200us"; and down and clogged, which are true or false. What a request does not name stays as it is. While the market is paused, the books of /truth are those after the message with the sequence number "sent".
+
+With --soup and --glimpse it also changes what goes wrong with messages and snapshots over TCP:
+
+  curl localhost:26480/soup -d '{"drop_after": 1000}'
+  curl localhost:26480/glimpse -d '{"stale": true}'
+
+Both have refuse (logins) and stalled (nothing is sent), which are true or false; drop_after, the messages after which a connection is closed; and drip, a limit in bytes per second. Snapshots also have stale, and truncate, the messages after which they end without an end.`
 }
 
 func (c *venueCmd) config() (livevenue.Config, error) {
 	cfg := livevenue.DefaultConfig(c.Seed)
 	cfg.Interface, cfg.Hops, cfg.Retransmit, cfg.Control = c.Interface, c.Hops, c.Retransmit, c.Control
+	cfg.Soup, cfg.Glimpse = c.Soup, c.Glimpse
 	live := &cfg.Feed
 	live.History, live.RequestsPerSecond = c.History, c.Requests
 	var err error
@@ -124,7 +138,16 @@ func (c *venueCmd) describe(w io.Writer, v *livevenue.Venue) {
 	fmt.Fprintf(w, "line A      udp %s\n", c.A)
 	fmt.Fprintf(w, "line B      udp %s\n", c.B)
 	fmt.Fprintf(w, "retransmit  udp %s\n", v.RetransmitAddr())
-	fmt.Fprintf(w, "control     %s/lines, /truth, /pause, /resume\n", v.ControlURL())
+	control := "/lines, /truth, /pause, /resume"
+	if addr := v.SoupAddr(); addr.IsValid() {
+		fmt.Fprintf(w, "messages    tcp %s, SoupBinTCP\n", addr)
+		control += ", /soup"
+	}
+	if addr := v.GlimpseAddr(); addr.IsValid() {
+		fmt.Fprintf(w, "snapshots   tcp %s, GLIMPSE\n", addr)
+		control += ", /glimpse"
+	}
+	fmt.Fprintf(w, "control     %s%s\n", v.ControlURL(), control)
 }
 
 const statusEvery = 10 * time.Second
