@@ -76,3 +76,11 @@ func (p *Pipeline) requestUntil(now market.Nanos) {
 		p.request(due)
 	}
 }
+
+// Session returns the channel's present session, the zero value where there is none yet.
+func (p *Pipeline) Session() arbiter.Session {
+	if p.arb == nil {
+		return arbiter.Session{}
+	}
+	return p.arb.Epoch().Session
+}

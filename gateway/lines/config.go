@@ -24,9 +24,10 @@ type Line struct {
 // A Feed is a channel: a pipeline and the lines that bring its datagrams. The loop owns the pipeline
 // from New until Run has returned.
 type Feed struct {
-	Name     string // for errors and statistics
-	Pipeline *gateway.Pipeline
-	Lines    []Line
+	Name       string // for errors and statistics
+	Pipeline   *gateway.Pipeline
+	Lines      []Line
+	Retransmit Retransmit // where the pipeline's requests go to
 }
 
 // A Tap gets every datagram just before its pipeline does, in order, with the time that the pipeline
@@ -122,6 +123,9 @@ func (f *Feed) validate(taken map[netip.AddrPort]bool) error {
 			}
 			taken[addr] = true
 		}
+	}
+	if err := f.Retransmit.validate(f); err != nil {
+		return fmt.Errorf("retransmission: %w", err)
 	}
 	return nil
 }

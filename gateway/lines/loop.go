@@ -61,6 +61,8 @@ type line struct {
 	batch  *netloop.Batch
 	next   int // datagram of the batch that is next
 	stats  LineStats
+
+	retransmit *retransmit // of a line R that answers come by, else nil
 }
 
 // pollMax is how many datagrams are handled between looks at commands and sleeping readers: under a
@@ -98,9 +100,15 @@ func (l *Loop) open() (err error) {
 		f := &l.feeds[i]
 		*f = feed{name: from.Name, pipeline: from.Pipeline}
 		for _, line := range from.Lines {
-			if err := l.listen(f, line); err != nil {
+			if err := l.listen(f, line, nil); err != nil {
 				return fmt.Errorf("feed %q: line %s: %w", f.name, line.ID, err)
 			}
+		}
+	}
+	for i := range l.cfg.Feeds {
+		f := &l.feeds[i]
+		if err := l.openRetransmit(f, &l.cfg.Feeds[i].Retransmit); err != nil {
+			return fmt.Errorf("feed %q: retransmission: %w", f.name, err)
 		}
 	}
 	l.clock.start()
@@ -108,7 +116,8 @@ func (l *Loop) open() (err error) {
 	return nil
 }
 
-func (l *Loop) listen(f *feed, from Line) error {
+// listen opens a line. r is nil unless it is one that answers come by.
+func (l *Loop) listen(f *feed, from Line, r *retransmit) error {
 	socket, err := netloop.Listen(from.Socket)
 	if err != nil {
 		return err
@@ -119,17 +128,19 @@ func (l *Loop) listen(f *feed, from Line) error {
 	}
 	s.ReceiveBufferAsked, s.ReceiveBuffer = socket.ReceiveBuffer()
 	batch := netloop.NewBatch(netloop.BatchDatagrams, l.cfg.DatagramBytes)
-	if !l.cfg.Sources {
+	if r != nil {
+		r.socket = socket
+	} else if !l.cfg.Sources {
 		batch.OmitSources()
 	}
 	l.lines = append(l.lines, line{
-		id: from.ID, feed: f, socket: socket, addr: socket.Addr(), batch: batch, stats: s,
+		id: from.ID, feed: f, socket: socket, addr: socket.Addr(), batch: batch, stats: s, retransmit: r,
 	})
 	return l.poller.Add(socket)
 }
 
-// Addrs returns the address of each line, in the order of the configuration: the ports are those that
-// the kernel chose where the configuration has none.
+// Addrs returns the address of each line, in the order of the configuration, then those that answers to
+// requests come to: the ports are those that the kernel chose where the configuration has none.
 func (l *Loop) Addrs() []netip.AddrPort {
 	addrs := make([]netip.AddrPort, len(l.lines))
 	for i := range l.lines {
@@ -241,6 +252,9 @@ func (l *Loop) oldest() (oldest *line) {
 
 // onDatagram handles datagram k of a line's batch.
 func (l *Loop) onDatagram(line *line, k int) {
+	if line.retransmit != nil && !line.retransmit.knows(line.batch.Source(k)) {
+		return
+	}
 	payload := line.batch.Payload(k)
 	l.last = max(l.last, line.batch.Stamp(k)) // UndefTime is below every time
 	if l.last == market.UndefTime {

@@ -23,9 +23,8 @@ import (
 	"tidegate/sinks/capture"
 )
 
-// roughFeed returns the datagrams of two bad lines that now and then lose the same packet.
-func roughFeed(t *testing.T, seed uint64) []venue.Datagram {
-	t.Helper()
+// roughConfig describes two bad lines that now and then lose the same packet.
+func roughConfig(seed uint64) venue.FeedConfig {
 	cfg := venue.DefaultFeedConfig(seed)
 	cfg.Market.Trading = 5 * market.Second
 	cfg.Market.Halts = nil
@@ -41,7 +40,13 @@ func roughFeed(t *testing.T, seed uint64) []venue.Datagram {
 			ReorderBy: 4 * market.Millisecond,
 		}
 	}
-	feed, err := venue.NewFeed(cfg)
+	return cfg
+}
+
+// roughFeed returns the datagrams of two bad lines.
+func roughFeed(t *testing.T, seed uint64) []venue.Datagram {
+	t.Helper()
+	feed, err := venue.NewFeed(roughConfig(seed))
 	if err != nil {
 		t.Fatal(err)
 	}

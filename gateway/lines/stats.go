@@ -24,6 +24,8 @@ type LineStats struct {
 	LastError   error  // of the last failed read, nil if there was none
 	LastStamp   market.Nanos
 
+	Requests RequestStats // of a line R that answers come by
+
 	ReceiveBuffer      int // bytes, as granted by the kernel
 	ReceiveBufferAsked int
 	Warning            string // what an operator should change, "" for nothing
@@ -68,6 +70,9 @@ func (l *Loop) Stats() Stats {
 	s.Spins, s.Parks = l.poller.Counts()
 	for i := range l.lines {
 		s.Lines = append(s.Lines, l.lines[i].stats)
+		if r := l.lines[i].retransmit; r != nil {
+			s.Lines[i].Requests = r.counts
+		}
 	}
 	return s
 }

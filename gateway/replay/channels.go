@@ -64,6 +64,9 @@ func (c *channels) line(file int, at market.Nanos, d *pcap.Datagram) (lineRef, e
 	if ref, ok := c.lines[key]; ok {
 		return ref, nil
 	}
+	if ref, ok := c.answers(key, d); ok {
+		return ref, nil
+	}
 	feed, session, ok := gateway.Recognise(d.Payload)
 	if !ok {
 		return lineRef{}, nil
@@ -72,7 +75,12 @@ func (c *channels) line(file int, at market.Nanos, d *pcap.Datagram) (lineRef, e
 	if err != nil {
 		return lineRef{}, err
 	}
-	id := arbiter.LineID(len(ch.Lines))
+	id := arbiter.LineID(0)
+	for _, l := range ch.Lines {
+		if l.ID != arbiter.LineR {
+			id++
+		}
+	}
 	if id >= arbiter.LineR {
 		return lineRef{}, fmt.Errorf("channel %s: more than %d lines carry it", ch.Name, arbiter.LineR)
 	}
@@ -99,6 +107,7 @@ func (c *channels) of(feed gateway.Feed, session arbiter.Session, at market.Nano
 	if c.run.opt.Arbiter != (arbiter.Config{}) {
 		cfg.Arbiter = &c.run.opt.Arbiter
 	}
+	cfg.Retransmit = c.run.opt.Retransmit.limits(feed)
 	ch, err := c.add(cfg, session.String())
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ var messageRows = []ledgerRow{
 	{"foreign", func(l *arbiter.LineLedger) uint64 { return l.Foreign.Messages }},
 	{"implausible", func(l *arbiter.LineLedger) uint64 { return l.Implausible.Messages }},
 	{"unsequenced", func(l *arbiter.LineLedger) uint64 { return l.Unsequenced.Messages }},
+	{"unasked", func(l *arbiter.LineLedger) uint64 { return l.Unasked.Messages }},
 	{"held", func(l *arbiter.LineLedger) uint64 { return l.Held.Messages + l.Suspect.Messages }},
 }
 
@@ -35,6 +36,7 @@ var packetRows = []ledgerRow{
 	{"foreign", func(l *arbiter.LineLedger) uint64 { return l.Foreign.Packets }},
 	{"implausible", func(l *arbiter.LineLedger) uint64 { return l.Implausible.Packets }},
 	{"unsequenced", func(l *arbiter.LineLedger) uint64 { return l.Unsequenced.Packets }},
+	{"unasked", func(l *arbiter.LineLedger) uint64 { return l.Unasked.Packets }},
 	{"held", func(l *arbiter.LineLedger) uint64 { return l.Held.Packets + l.Suspect.Packets }},
 	{"heartbeat", func(l *arbiter.LineLedger) uint64 { return l.Heartbeats }},
 	{"end", func(l *arbiter.LineLedger) uint64 { return l.Ends }},

@@ -53,6 +53,8 @@ type Options struct {
 	To io.Writer
 	// Arbiter holds the limits of every channel's arbiter. Zero: arbiter.DefaultConfig.
 	Arbiter arbiter.Config
+	// Retransmit tells answers to requests for retransmission from other datagrams.
+	Retransmit Retransmit
 	// Progress, if set, is called a few times per second of work, and once at the end.
 	Progress func(Progress)
 }
