@@ -373,6 +373,7 @@ func TestFeedHoldsBackForItsSink(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- f.Run(t.Context()) }()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if sent > 9 {
 			t.Errorf("%d messages were read into a queue of 8", sent)
 		}
