@@ -87,6 +87,9 @@ type Config struct {
 
 	Loops        int  // event loops; default 1
 	LockOSThread bool // give each loop a thread of its own
+	// InlineSessions is how many sessions of a loop may stream for the writer of their ring to write to
+	// them itself, within Wake: see the package comment. 0: it never does.
+	InlineSessions int
 
 	Version string // of the gateway, in the greeting
 
@@ -152,6 +155,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("tls address %s: no certificate", c.TLSAddr)
 	case c.Loops < 1 || c.Loops > loopsMax:
 		return fmt.Errorf("loops %d: want 1 to %d", c.Loops, loopsMax)
+	case c.InlineSessions < 0:
+		return fmt.Errorf("inline sessions %d: want 0 or more", c.InlineSessions)
 	case c.PassBytes < passBytesMin || c.PassBytes > passBytesMax:
 		return fmt.Errorf("pass bytes %d: want %d to %d", c.PassBytes, passBytesMin, passBytesMax)
 	case c.SendBufferBytes < 0:

@@ -22,6 +22,7 @@ func TestConfigExplains(t *testing.T) {
 		"egress: tls address :1: no certificate":                    func(c *Config) { c.TLSAddr = ":1" },
 		"egress: loops 33: want 1 to 32":                            func(c *Config) { c.Loops = 33 },
 		"egress: pass bytes 100: want 4096 to 16777216":             func(c *Config) { c.PassBytes = 100 },
+		"egress: inline sessions -1: want 0 or more":                func(c *Config) { c.InlineSessions = -1 },
 		"egress: send buffer bytes -1: want none or more":           func(c *Config) { c.SendBufferBytes = -1 },
 
 		"egress: no feeds":                                                           func(c *Config) { c.Feeds = nil },

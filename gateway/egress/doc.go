@@ -19,6 +19,13 @@
 //     being told about symbols, or because it waits for a snapshot. Passes read the ring again for
 //     it, a bounded number of bytes at a time, until it has caught up and is live.
 //
+// With Config.InlineSessions, the writer of a ring makes the pass itself, on its own thread, instead of
+// waking a loop that sleeps: where there are few sessions, all of them live, and nothing else to do. A
+// wake-up takes longer than the write, and the processor time of both threads. bench latency at 50,000
+// messages per second in datagrams of three, medians, a bare relay beside: with one subscriber 18.0 µs of
+// processor time per message become 9.6, and 1.25 of the relay's p50 becomes 1.08. With 8 subscribers it
+// is 1.31 and 1.06. With 16 one thread cannot keep up, and p99 goes from 0.3 to 30 ms (2 busy cores).
+//
 // A session is written to only when its connection holds nothing back. So the memory for a
 // subscriber who stopped reading is what one pass wrote at most, and what it misses stays in the
 // ring, which goes on without it. See Slow readers.

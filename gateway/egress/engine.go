@@ -106,7 +106,7 @@ func (e *engine) stop(ctx context.Context) error {
 	}
 	err := <-e.ended
 	for _, l := range loops {
-		l.loop.close()
+		l.retire()
 	}
 	return err
 }
@@ -137,7 +137,9 @@ func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 		e.server.admission.disconnect(who.turnedAway != nil)
 		return nil, gnet.Close
 	}
-	k.loop = l
+	l.enter()
+	defer l.leave()
+	k.loop, k.fd = l, c.Fd()
 	k.session = l.loop.open(k, who, now)
 	k.session.greet(now)
 	return nil, gnet.None
@@ -158,6 +160,8 @@ func (e *engine) OnTraffic(c gnet.Conn) gnet.Action {
 	if err != nil || k.session == nil {
 		return gnet.Close
 	}
+	k.loop.enter()
+	defer k.loop.leave()
 	k.session.onBytes(b, clock.Now())
 	return gnet.None
 }
@@ -169,6 +173,8 @@ func (e *engine) OnClose(c gnet.Conn, err error) gnet.Action {
 		return gnet.None
 	}
 	if k.session != nil {
+		k.loop.enter()
+		defer k.loop.leave()
 		k.loop.loop.closed(k.session, closeReasonOfError(err), clock.Now())
 	}
 	if k.secure != nil {
@@ -177,31 +183,52 @@ func (e *engine) OnClose(c gnet.Conn, err error) gnet.Action {
 	return gnet.None
 }
 
-// A socket is a connection of the engine as a transport.
+// A socket is a connection of the engine as a transport. Its loop's owner owns it.
 type socket struct {
 	conn    gnet.Conn
 	secure  *tlsConn // nil in clear
 	loop    *engineLoop
 	session *session // nil if the connection was refused
+
+	fd   int    // of conn, open until OnClose has returned
+	kept int    // bytes that the engine kept when its goroutine looked last; exact if it is 0
+	rest []byte // of a visitor, to be written by the engine
 }
 
 func (k *socket) Write(p []byte) {
-	_, _ = k.conn.Write(p) // after an error the engine has closed the connection, and OnClose was called
+	if k.loop.visiting {
+		k.writeInline(p)
+		return
+	}
+	k.flush()
+	k.give(p)
 }
 
-func (k *socket) Buffered() int { return k.conn.OutboundBuffered() }
+func (k *socket) Buffered() int {
+	if !k.loop.visiting {
+		k.kept = k.conn.OutboundBuffered()
+	}
+	return len(k.rest) + k.kept
+}
 
 func (k *socket) CloseWrite() {
-	_ = syscall.Shutdown(k.conn.Fd(), syscall.SHUT_WR) // fails if the client is gone: that will be noticed
+	_ = syscall.Shutdown(k.fd, syscall.SHUT_WR) // fails if the client is gone: that will be noticed
 }
 
-func (k *socket) Close() { _ = k.loop.events.Close(k.conn) }
+func (k *socket) Close() {
+	if k.loop.visiting { // the engine's to do; what is closed then is closed again, without harm
+		k.loop.execute(func(context.Context) error { return k.loop.events.Close(k.conn) })
+		return
+	}
+	_ = k.loop.events.Close(k.conn)
+}
 
 // An engineLoop is a loop on an event loop of the engine.
 type engineLoop struct {
 	loop   *loop
 	events gnet.EventLoop
 	log    *slog.Logger
+	turn
 
 	mu      sync.RWMutex // of stopped: whoever holds it may use events
 	stopped bool
@@ -226,7 +253,7 @@ func (s *Server) loopOf(events gnet.EventLoop) (*engineLoop, error) {
 	}
 	l := &engineLoop{events: events, log: s.cfg.Log}
 	var err error
-	if l.loop, err = newLoop(&s.cfg, s.admission, l.arm, l.wake, randomBytes); err != nil {
+	if l.loop, err = newLoop(&s.cfg, s.admission, l.arm, l.visit, randomBytes); err != nil {
 		return nil, err
 	}
 	l.rearm = time.AfterFunc(time.Hour, l.wake)
@@ -251,12 +278,14 @@ func (l *engineLoop) execute(f gnet.RunnableFunc) {
 // do has f called on the loop.
 func (l *engineLoop) do(f func(l *loop, now market.Nanos)) {
 	l.execute(func(context.Context) error {
+		l.enter()
+		defer l.leave()
 		f(l.loop, clock.Now())
 		return nil
 	})
 }
 
-// wake asks for a pass, once until it has begun. Ring writers call it.
+// wake asks for a pass, once until it has begun. Anybody may call it.
 func (l *engineLoop) wake() {
 	if l.pending.CompareAndSwap(false, true) {
 		l.execute(l.pass)
@@ -264,6 +293,8 @@ func (l *engineLoop) wake() {
 }
 
 func (l *engineLoop) pass(context.Context) error {
+	l.enter()
+	defer l.leave()
 	l.pending.Store(false) // before looking, so that what comes meanwhile is not missed
 	if l.armed != idle {
 		l.armed = idle
@@ -288,6 +319,8 @@ func (l *engineLoop) arm(p pace) {
 
 func (l *engineLoop) tick() {
 	l.execute(func(context.Context) error {
+		l.enter()
+		defer l.leave()
 		l.loop.onTick(clock.Now())
 		l.ticker.Reset(tickEvery)
 		return nil
