@@ -156,6 +156,21 @@ func (v *venueProcess) passes(seq uint64) {
 	})
 }
 
+// trades waits until the market is open and so many trades have happened.
+func (v *venueProcess) trades(want uint64) {
+	v.t.Helper()
+	eventually(v.t, "market", func() error {
+		n := uint64(0)
+		for _, b := range v.truth().Books {
+			n += b.Trades.Count
+		}
+		if n < want {
+			return fmt.Errorf("%d of %d trades", n, want)
+		}
+		return nil
+	})
+}
+
 // pause stops the market and returns the truth about it.
 func (v *venueProcess) pause() livevenue.Truth {
 	v.t.Helper()

@@ -43,10 +43,10 @@ func TestE2EKilled(t *testing.T) {
 	}
 	// The same address, as clients know it, while they already try.
 	config := writeConfig(t, dir, lines, strings.Replace(anyPort, "127.0.0.1:0", g.addr, 1), "")
-	reconnected := make(chan *mirror, 1)
+	addr, reconnected := g.addr, make(chan *mirror, 1)
 	go func() {
 		for t.Context().Err() == nil {
-			if m, err := tryWatch(t.Context(), g.addr, keyOne, true); err == nil {
+			if m, err := tryWatch(t.Context(), addr, keyOne, true); err == nil {
 				reconnected <- m
 				return
 			}
