@@ -23,7 +23,7 @@ func stays(b []byte) script {
 			v.t.Errorf("the client asks for %d in %q", l.Next, l.Session)
 		}
 		v.write(append(accepted(1), b...))
-		v.listen()
+		v.listen(v.conn)
 	}
 }
 
@@ -62,10 +62,10 @@ func TestFetchSnapshot(t *testing.T) {
 			v.login()
 			v.write(soupbintcp.AppendLoginRejected(nil, soupbintcp.NotAuthorized))
 		}, err: soupbintcp.ErrNotAuthorized, text: "fetch snapshot: soupbintcp: log in: to venue.test:1"},
-		{name: "no answer", play: func(v *venue) { v.login(); v.listen() }, err: soupbintcp.ErrSilent, after: 5 * time.Second},
+		{name: "no answer", play: func(v *venue) { v.login(); v.listen(v.conn) }, err: soupbintcp.ErrSilent, after: 5 * time.Second},
 		{name: "nothing but heartbeats", play: func(v *venue) {
 			v.login()
-			go v.listen()
+			go v.listen(v.conn)
 			v.write(accepted(1))
 			for range 100 {
 				time.Sleep(time.Second)
@@ -103,8 +103,8 @@ func TestFetchSnapshot(t *testing.T) {
 					t.Errorf("took %v, want %v", waited, tt.after)
 				}
 				time.Sleep(2 * time.Minute) // until the venue has ended too
-				if tt.err == nil && !strings.HasSuffix(string(v.heard), "\x00\x01O") {
-					t.Errorf("the client said %x", v.heard)
+				if tt.err == nil && !strings.HasSuffix(v.said(), "\x00\x01O") {
+					t.Errorf("the client said %x", v.said())
 				}
 			})
 		})
@@ -115,7 +115,7 @@ func TestFetchSnapshotStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		v := &venue{t: t, scripts: []script{func(v *venue) { v.login(); v.listen() }}}
+		v := &venue{t: t, scripts: []script{func(v *venue) { v.login(); v.listen(v.conn) }}}
 		cfg := DefaultSnapshotConfig("venue.test:1", "tide", "sesame")
 		cfg.Dial = v.dial
 		if _, err := FetchSnapshot(ctx, cfg, nil); !errors.Is(err, context.Canceled) {

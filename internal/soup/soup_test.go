@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,8 +32,17 @@ type venue struct {
 	scripts []script
 	conn    net.Conn
 	dials   []time.Duration // when, since the beginning
-	heard   []byte          // from the client, all connections
 	began   time.Time
+
+	mu    sync.Mutex
+	heard []byte // from the client after its login, all connections
+}
+
+// said returns what the client has said after its login.
+func (v *venue) said() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return string(v.heard)
 }
 
 // dial is the client's way to the venue.
@@ -69,11 +79,13 @@ func (v *venue) login() soupbintcp.Login {
 }
 
 // listen reads what the client says until the connection ends.
-func (v *venue) listen() {
+func (v *venue) listen(conn net.Conn) {
 	b := make([]byte, 100)
 	for {
-		n, err := v.conn.Read(b)
+		n, err := conn.Read(b)
+		v.mu.Lock()
 		v.heard = append(v.heard, b[:n]...)
+		v.mu.Unlock()
 		if err != nil {
 			return
 		}
@@ -98,7 +110,7 @@ func sends(next uint64, b []byte) script {
 		if l := v.login(); l.Next != next {
 			v.t.Errorf("the client asks for %d, want %d", l.Next, next)
 		}
-		go v.listen()
+		go v.listen(v.conn)
 		v.write(append(accepted(next), b...))
 	}
 }
@@ -231,7 +243,7 @@ func TestFeedHeartbeatsAndSilence(t *testing.T) {
 			func(v *venue) {
 				v.login()
 				v.write(accepted(1))
-				v.listen() // and says nothing any more
+				v.listen(v.conn) // and says nothing any more
 			},
 			sends(1, soupbintcp.AppendEndOfSession(nil)),
 		}}
@@ -239,7 +251,7 @@ func TestFeedHeartbeatsAndSilence(t *testing.T) {
 		if err := f.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(v.heard); got != strings.Repeat("\x00\x01R", 14) {
+		if got := v.said(); got != strings.Repeat("\x00\x01R", 14) {
 			t.Errorf("the client said %x in 15 s", got)
 		}
 		if took := v.dials[1]; took < 15*time.Second || took > 16*time.Second {
@@ -258,7 +270,7 @@ func TestFeedLogsOutWhenToldToStop(t *testing.T) {
 			v.login()
 			v.write(append(accepted(1), messages(1, 3)...))
 			time.AfterFunc(2500*time.Millisecond, stop)
-			v.listen()
+			v.listen(v.conn)
 		}}}
 		var heard notebook
 		f := newFeed(t, testConfig(v), SinkFunc(heard.note))
@@ -267,7 +279,7 @@ func TestFeedLogsOutWhenToldToStop(t *testing.T) {
 		}
 		synctest.Wait()
 		heard.want(t, "in 1/1 1=m1 2=m2")
-		if got := string(v.heard); got != "\x00\x01R\x00\x01R\x00\x01O" {
+		if got := v.said(); got != "\x00\x01R\x00\x01R\x00\x01O" {
 			t.Errorf("the client said %x", got)
 		}
 		if f.Stats().Connected {
@@ -280,7 +292,7 @@ func TestFeedStopsWhereverItWaits(t *testing.T) {
 	for name, scripts := range map[string][]script{
 		"back-off":            nil,
 		"login is not read":   {func(v *venue) { time.Sleep(2 * time.Second) }},
-		"login not answered":  {func(v *venue) { v.login(); v.listen() }},
+		"login not answered":  {func(v *venue) { v.login(); v.listen(v.conn) }},
 		"sink without a room": {sends(1, messages(1, 10))},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -360,7 +372,7 @@ func TestFeedHoldsBackForItsSink(t *testing.T) {
 		sent := 0
 		v := &venue{t: t, scripts: []script{func(v *venue) {
 			v.login()
-			go v.listen()
+			go v.listen(v.conn)
 			v.write(accepted(1))
 			for n := 1; n <= 100; n++ {
 				v.write(messages(n, n+1)) // waits until it is read: a pipe has no memory
@@ -377,7 +389,7 @@ func TestFeedHoldsBackForItsSink(t *testing.T) {
 		if sent > 9 {
 			t.Errorf("%d messages were read into a queue of 8", sent)
 		}
-		if beats := len(v.heard) / 3; beats < 50 {
+		if beats := len(v.said()) / 3; beats < 50 {
 			t.Errorf("%d heartbeats in a minute", beats)
 		}
 		var heard notebook
