@@ -34,8 +34,9 @@ type Feed struct {
 	Publisher   market.Publisher
 	GapDeadline time.Duration
 	// Session locks the channel to one MoldUDP64 session. "": the first that comes.
-	Session string
-	Lines   []Line
+	Session    string
+	Lines      []Line
+	Retransmit Retransmit
 }
 
 // A Line is one copy of a feed's channel.

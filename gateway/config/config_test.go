@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"reflect"
 	"regexp"
@@ -65,6 +66,11 @@ func TestSmallestConfigurationIsTheDefaults(t *testing.T) {
 	}
 }
 
+func publisher(dataset string) market.Publisher {
+	p, _ := market.PublisherByDataset(dataset)
+	return p
+}
+
 func TestEverySetting(t *testing.T) {
 	got, err := parse(`feeds:
 - name: sim
@@ -82,6 +88,23 @@ func TestEverySetting(t *testing.T) {
     address: "[ff05::1]:26400"
     interface: eth2
 - {name: iex, protocol: tops, lines: [{name: A, address: '127.0.0.1:1'}]}
+- name: again
+  protocol: itch
+  lines: [{name: A, address: '127.0.0.1:2'}]
+  retransmit:
+    servers: [192.0.2.9:26402, 192.0.2.8:26402]
+    address: 192.0.2.2:4000
+    request_after: 3ms
+    timeout: 20ms
+    messages: 10
+    in_flight: 8
+    gap_max: 500
+    requests_per_second: 11
+    messages_per_second: 12
+    failures: 2
+    rest: 50ms
+    rest_max: 4s
+- {name: defaults, protocol: itch, dataset: GLBX.MDP3, lines: [{name: A, address: '127.0.0.1:3'}], retransmit: {servers: ["[2001:db8::1]:5"]}}
 consolidated: {dataset: TIDE.CONS}
 loop: {idle: spin, tick: 500us, cpu: 3}
 ring: {chunks: 128, chunk_bytes: 131072}
@@ -127,6 +150,23 @@ log: {level: debug, format: json}
 			{
 				Name: "iex", Protocol: gateway.TOPS, Publisher: market.IEXTops, GapDeadline: 50 * time.Millisecond,
 				Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:1"), ReceiveBuffer: 32 << 20}},
+			},
+			{
+				Name: "again", Protocol: gateway.ITCH, Publisher: market.NasdaqITCH, GapDeadline: 50 * time.Millisecond,
+				Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:2"), ReceiveBuffer: 32 << 20}},
+				Retransmit: Retransmit{
+					Servers: []netip.AddrPort{addr("192.0.2.9:26402"), addr("192.0.2.8:26402")}, Addr: addr("192.0.2.2:4000"),
+					Limits: arbiter.RequestConfig{
+						Servers: 2, RequestAfter: 3 * market.Millisecond, Timeout: 20 * market.Millisecond, MessagesMax: 10, InFlightMax: 8,
+						GapMax: 500, RequestsPerSecond: 11, MessagesPerSecond: 12, FailuresMax: 2,
+						RestMin: 50 * market.Millisecond, RestMax: 4 * market.Second,
+					},
+				},
+			},
+			{
+				Name: "defaults", Protocol: gateway.ITCH, Publisher: publisher("GLBX.MDP3"), GapDeadline: 50 * time.Millisecond,
+				Lines:      []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:3"), ReceiveBuffer: 32 << 20}},
+				Retransmit: Retransmit{Servers: []netip.AddrPort{addr("[2001:db8::1]:5")}, Addr: addr("[::]:0"), Limits: arbiter.DefaultRequestConfig(1)},
 			},
 		},
 		Consolidated: Consolidated{Dataset: "TIDE.CONS"},
@@ -174,7 +214,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 	// What has no default is left out, the rest is put in.
 	setting := regexp.MustCompile(`^( *)# ( *)([a-z_]+:( .*)?)$`)
-	none := regexp.MustCompile(`^(session|source|dataset|cpu|tls|  listen|  cert|  key|datasets|file|token):`)
+	none := regexp.MustCompile(`^(session|source|dataset|cpu|tls|address|  listen|  cert|  key|datasets|file|token):`)
 	var text strings.Builder
 	uncommented := 0
 	for line := range strings.Lines(string(b)) {

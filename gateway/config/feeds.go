@@ -50,6 +50,7 @@ func (r *reader) feed(f *Feed, v value, groups map[netip.AddrPort]string) map[st
 		field{"gap_deadline", duration(&f.GapDeadline, 0, time.Minute)},
 		field{"session", text(&f.Session, 1, moldudp64.SessionLen)},
 		field{"lines", func(v value) { r.lines(f, v, groups) }},
+		field{"retransmit", func(v value) { r.retransmit(&f.Retransmit, v) }},
 	)
 	for _, name := range []string{"name", "protocol", "lines"} {
 		if _, ok := found[name]; !ok {
@@ -64,6 +65,9 @@ func (r *reader) feed(f *Feed, v value, groups map[netip.AddrPort]string) map[st
 	}
 	if session, ok := found["session"]; ok && f.Protocol != gateway.ITCH && f.Protocol != gateway.UnknownFeed {
 		session.mistake("a session", "none: only those of protocol itch have a name")
+	}
+	if retransmit, ok := found["retransmit"]; ok {
+		r.retransmitFits(f, retransmit)
 	}
 	return found
 }

@@ -98,6 +98,34 @@ var mistakes = []struct {
 		"etc/c.yaml:9:28: feeds[0].lines[4].address: found 0.0.0.0, want the one address",
 		"etc/c.yaml:10:74: feeds[0].lines[5].receive_buffer: found 1, want a size from 4 KiB to 1073741823",
 	}},
+	{"retransmit", retransmitText("deep", "A", "{}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found no servers, want at least one",
+		"etc/c.yaml:5:17: feeds[0].retransmit: found retransmission of protocol deep, want none: only itch has it by datagrams",
+	}},
+	{"retransmit servers", retransmitText("itch", "R", `{servers: [nowhere, "192.0.2.1:0", "192.0.2.1:1", "192.0.2.1:1", "[::1]:1", "239.1.1.1:1", "0.0.0.0:1"]}`), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found retransmission beside a line R, want one of the two",
+		"etc/c.yaml:5:17: feeds[0].retransmit: found a gap_deadline of 50ms, want at least 52ms: request_after, 2ms, and a timeout of 10ms for each of the servers, 5",
+		`etc/c.yaml:5:28: feeds[0].retransmit.servers[0]: found "nowhere", want an address and a port`,
+		`etc/c.yaml:5:37: feeds[0].retransmit.servers[1]: found "192.0.2.1:0", want an address and a port`,
+		"etc/c.yaml:5:67: feeds[0].retransmit.servers[3]: found 192.0.2.1:1 again, want each server once",
+		"etc/c.yaml:5:82: feeds[0].retransmit.servers[4]: found [::1]:1, want one of the address family of 192.0.2.1:1",
+		"etc/c.yaml:5:93: feeds[0].retransmit.servers[5]: found 239.1.1.1, want the address of one machine",
+		"etc/c.yaml:5:108: feeds[0].retransmit.servers[6]: found 0.0.0.0, want the address of one machine",
+	}},
+	{"retransmit settings", retransmitText("itch", "A", "{servers: ['192.0.2.1:1'], address: '[::]:0', request_after: 2m, timeout: 40ms, messages: 65535, in_flight: 257, rest: 30ms, rest_max: 20ms}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found a rest of 30ms, want at least the timeout, 40ms",
+		`etc/c.yaml:5:53: feeds[0].retransmit.address: found ::, want one of the address family of 192.0.2.1:1`,
+		`etc/c.yaml:5:78: feeds[0].retransmit.request_after: found "2m", want a duration from 0s to 1m0s`,
+		"etc/c.yaml:5:107: feeds[0].retransmit.messages: found 65535, want a whole number from 1 to 65534",
+		"etc/c.yaml:5:125: feeds[0].retransmit.in_flight: found 257, want a whole number from 1 to 256",
+	}},
+	{"retransmit rest", retransmitText("itch", "A", "{servers: ['192.0.2.1:1'], address: '239.1.1.1:0', rest: 30ms, rest_max: 20ms}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found a rest_max of 20ms, want at least the rest, 30ms",
+		`etc/c.yaml:5:53: feeds[0].retransmit.address: found group 239.1.1.1, want an address of this machine`,
+	}},
+	{"retransmit and no time for it", strings.Replace(retransmitText("itch", "A", "{servers: ['192.0.2.1:1']}"), "    lines", "    gap_deadline: 11ms\n    lines", 1), []string{
+		"etc/c.yaml:6:17: feeds[0].retransmit: found a gap_deadline of 11ms, want at least 12ms: request_after, 2ms, and a timeout of 10ms for each of the servers, 1",
+	}},
 	{"no keys", small[:strings.Index(small, "    - {name: one")], []string{"subscribers.keys: found no keys, want at least one"}},
 	{"no subscribers", small[:strings.Index(small, "subscribers")], []string{"etc/c.yaml:1:1: found no subscribers, want them and their keys"}},
 	{"keys", keysText(
@@ -167,6 +195,11 @@ func feed(name, protocol, address string) string {
 }
 
 const subscribersText = "subscribers:\n  keys:\n    - {name: one, key_file: one.key}\n"
+
+func retransmitText(protocol, line, section string) string {
+	return "feeds:\n  - name: a\n    protocol: " + protocol + "\n    lines: [{name: " + line + ", address: 127.0.0.1:1}]\n" +
+		"    retransmit: " + section + "\n" + subscribersText
+}
 
 func linesText(lines ...string) string {
 	return "feeds:\n  - name: a\n    protocol: itch\n    lines:\n      - " + strings.Join(lines, "\n      - ") + "\n" + subscribersText
