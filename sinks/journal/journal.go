@@ -76,7 +76,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("commit every %s: want 100 us to 10 s", c.CommitEvery)
 	case c.CommitBytes != 0 && (c.CommitBytes < 4096 || c.CommitBytes > 1<<30):
 		return fmt.Errorf("commit bytes %d: want 4 KiB to 1 GiB", c.CommitBytes)
-	case c.QueueBytes != 0 && (c.QueueBytes < 4*chunkBytes || c.QueueBytes > memoryBytesMax):
+	case c.QueueBytes != 0 && (c.QueueBytes < 4*chunkBytesDefault || c.QueueBytes > memoryBytesMax):
 		return fmt.Errorf("queue bytes %d: want 1 MiB to 64 GiB", c.QueueBytes)
 	case c.SpillBytes < 0 || c.SpillBytes > memoryBytesMax:
 		return fmt.Errorf("spill bytes %d: want at most 64 GiB", c.SpillBytes)
@@ -122,6 +122,7 @@ func (c Config) withDefaults() Config {
 type knobs struct {
 	manual     bool                // no goroutines: the test takes every step
 	batchBytes int                 // longest batch
+	chunkBytes int                 // of the queue
 	now        func() market.Nanos // wall clock
 	id         func() uint64       // of a new journal
 }
@@ -138,7 +139,7 @@ type Journal struct {
 
 	queue   *queue
 	durable atomic.Uint64 // written by the writer
-	live    atomic.Uint64 // number of the segment being written, or about to be made; written by the writer
+	live    atomic.Uint64 // number of the last segment whose name is on the disk; written by the writer
 	counts  counts
 
 	writer *writer
@@ -173,7 +174,7 @@ func Open(c Config) (*Journal, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	return open(c, knobs{batchBytes: batchBytesMax, now: clock.Now, id: rand.Uint64})
+	return open(c, knobs{batchBytes: batchBytesMax, chunkBytes: chunkBytesDefault, now: clock.Now, id: rand.Uint64})
 }
 
 const lockName = "journal.lock"
@@ -191,9 +192,10 @@ func open(c Config, k knobs) (j *Journal, err error) {
 	if j.lock, err = c.FS.Lock(path.Join(c.Dir, lockName)); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
+	lock := j.lock
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, j.lock.Close())
+			err = errors.Join(err, lock.Close())
 		}
 	}()
 	r, err := j.recover()
@@ -202,11 +204,11 @@ func open(c Config, k knobs) (j *Journal, err error) {
 	}
 	j.id, j.epoch = r.journal, r.epoch+1
 	j.durable.Store(r.next - 1)
-	j.queue = newQueue(c.QueueBytes, c.SpillBytes, r.next)
+	j.queue = newQueue(c.QueueBytes, c.SpillBytes, k.chunkBytes, r.next)
 	j.writer = newWriter(j, r)
 	j.keeper = newKeeper(j)
 	j.herald = &herald{j: j, done: make(chan struct{})}
-	j.live.Store(r.number + 1)
+	j.live.Store(r.number)
 	if err := j.keeper.makeRoom(); err != nil {
 		return nil, err
 	}
@@ -348,7 +350,7 @@ func (j *Journal) Stats() Stats {
 	s := Stats{
 		Epoch: j.epoch, DurableIndex: j.durable.Load(),
 		Entries: j.counts.entries.Load(), Batches: j.counts.batches.Load(), Commits: j.counts.commits.Load(), Bytes: j.counts.bytes.Load(),
-		QueueBytes: j.queue.inUse() * chunkBytes, Spilling: j.queue.spilling(), SpilledBytes: j.queue.spilled.Load() * chunkBytes,
+		QueueBytes: j.queue.inUse() * j.queue.chunkBytes, Spilling: j.queue.spilling(), SpilledBytes: j.queue.spilled.Load() * uint64(j.queue.chunkBytes),
 		Dropping: j.queue.dropping.Load(), Dropped: j.queue.dropped.Load(),
 		Poisoned: j.counts.poisoned.Load(), MarkErrors: j.counts.markErrors.Load(), NoticesLost: j.counts.noticesLost.Load(),
 		Kept: j.keeper.kept(),

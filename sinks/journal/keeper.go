@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"sync"
 	"time"
@@ -80,8 +81,8 @@ func (k *keeper) kept() Kept {
 	return k.state
 }
 
-// finished returns how many of the segments are finished: not the one being written, and not the one
-// before it either as long as it is not known where that one ends.
+// finished returns how many of the segments are finished. The last one whose name is on the disk is not,
+// whether it is written or was given up: it says where the journal goes on.
 func (k *keeper) finished(l *listing) int {
 	live, n := k.j.live.Load(), 0
 	for i, s := range l.segments {
@@ -171,6 +172,9 @@ func (k *keeper) index(l *listing, plain int) error {
 		if err := k.finishOne(l, i, pack); err != nil {
 			if errors.Is(err, errQuit) {
 				return err
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // the writer had given it up, and has removed it
 			}
 			failed = append(failed, fmt.Errorf("journal: segment %s: %w", s.name(), err))
 		}

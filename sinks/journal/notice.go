@@ -114,10 +114,10 @@ func (h *herald) look() {
 	}
 	spilling, dropping := q.spilling(), q.dropping.Load()
 	if spilling && !h.spilling {
-		say(Spilling, "the disk lags: %d KiB wait in memory, the queue has %d", q.inUse()*chunkBytes>>10, q.usual*chunkBytes>>10)
+		say(Spilling, "the disk lags: %d KiB wait in memory, the queue has %d", q.inUse()*q.chunkBytes>>10, q.usual*q.chunkBytes>>10)
 	}
 	if dropping && !h.dropping {
-		say(GapBegins, "memory is full (%d MiB): entries are dropped: %v", len(q.chunks)*chunkBytes>>20, Reason(q.why.Load()))
+		say(GapBegins, "memory is full (%d MiB): entries are dropped: %v", len(q.chunks)*q.chunkBytes>>20, Reason(q.why.Load()))
 	}
 	if !dropping && h.dropping {
 		say(GapEnds, "entries are kept again; %d were dropped since the start", q.dropped.Load())

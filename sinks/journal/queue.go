@@ -8,8 +8,11 @@ import (
 	"tidegate/market"
 )
 
-// chunkBytes is the piece in which memory goes to the writer and comes back.
-const chunkBytes = 256 << 10
+// pageBytes is what is touched to have a page of memory.
+const pageBytes = 4096
+
+// chunkBytesDefault is the piece in which memory goes to the writer and comes back.
+const chunkBytesDefault = 256 << 10
 
 // A chunk holds entries as they are written to the disk, one after the other. It belongs to the
 // producer from when it is begun until it is sealed; the writer reads what is before its end.
@@ -37,8 +40,9 @@ func (c *chunk) extent() (end int, all bool) {
 // If no chunk is free the producer drops entries, counts them, and puts a gap in their place as soon
 // as there is room.
 type queue struct {
-	chunks []chunk
-	usual  int // how many chunks are in use before the queue spills
+	chunks     []chunk
+	chunkBytes int
+	usual      int // how many chunks are in use before the queue spills
 
 	// Numbers of chunks on their way. Positions count up; slots are a power of two, and at least as
 	// many as chunks, so that a slot is free when a chunk is.
@@ -74,12 +78,12 @@ type producer struct {
 	taken uint64 // of freed
 }
 
-func newQueue(usualBytes, spillBytes int, next uint64) *queue {
+func newQueue(usualBytes, spillBytes, chunkBytes int, next uint64) *queue {
 	usual := (usualBytes + chunkBytes - 1) / chunkBytes
 	all := usual + (spillBytes+chunkBytes-1)/chunkBytes
 	slots := 1 << bits.Len(uint(all-1))
 	q := &queue{
-		chunks: make([]chunk, all), usual: usual, mask: uint64(slots - 1),
+		chunks: make([]chunk, all), chunkBytes: chunkBytes, usual: usual, mask: uint64(slots - 1),
 		begun: make([]uint32, slots), freed: make([]uint32, slots),
 		wake: make(chan struct{}, 1), notice: make(chan struct{}, 1),
 	}
@@ -89,7 +93,7 @@ func newQueue(usualBytes, spillBytes int, next uint64) *queue {
 		c := &q.chunks[i]
 		c.buf = make([]byte, chunkBytes)
 		if i < usual { // touch the pages, so that the first round does not meet page faults
-			for at := 0; at < chunkBytes; at += 4096 {
+			for at := 0; at < chunkBytes; at += pageBytes {
 				c.buf[at] = 1
 			}
 		}

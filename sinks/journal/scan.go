@@ -195,7 +195,7 @@ func (s *scanner) dataEnd(from int64) (int64, error) {
 	end := from
 	for at := from; at < s.size; at += resyncBytes {
 		var err error
-		if s.buf, err = readAt(s.file, s.buf, resyncBytes, at); err != nil {
+		if s.buf, err = readAt(s.file, s.buf, int(min(resyncBytes, s.size-at)), at); err != nil {
 			return 0, err
 		}
 		if n := len(bytes.TrimRight(s.buf, "\x00")); n > 0 {
@@ -208,10 +208,10 @@ func (s *scanner) dataEnd(from int64) (int64, error) {
 // resync searches for the next good batch from an offset on, whose header is then in s.head. It returns
 // its offset, or -1.
 func (s *scanner) resync(from int64) (int64, error) {
-	block := make([]byte, 0, resyncBytes)
+	var block []byte
 	for at := from; at < s.size; at += resyncBytes {
 		var err error
-		if block, err = readAt(s.file, block, resyncBytes, at); err != nil {
+		if block, err = readAt(s.file, block, int(min(resyncBytes, s.size-at)), at); err != nil {
 			return -1, err
 		}
 		for i := 0; i+batchHeaderBytes <= len(block); i += sectorBytes {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"syscall"
 	"time"
 
@@ -42,6 +43,10 @@ type writer struct {
 	number uint64   // of the segment, or of the last one there was
 	base   uint64
 	end    int64 // where the next batch goes
+
+	// Segments in which nothing counts, because nothing was synced. The one whose name was synced last stays
+	// until there is another: without any segment, nobody would know at which index the journal goes on.
+	stale []segmentFile
 
 	mark     vfs.File // nil if it cannot be written
 	buf      []byte
@@ -286,13 +291,13 @@ func (w *writer) begin() (err error) {
 	if need := j.cfg.SegmentBytes + j.cfg.ReserveBytes; free < need {
 		return fmt.Errorf("journal: %s: %w: %d MiB, want %d MiB for a segment and the reserve", dir, ErrNoSpace, free>>20, need>>20)
 	}
+	w.tidy()
 	w.number++ // even if this fails: names are not used twice
 	s := segmentFile{number: w.number, base: w.safe.index}
 	h := segmentHeader{
 		Journal: j.id, Number: s.number, Epoch: j.epoch, Base: s.base,
 		Chain: w.chain, Latest: w.latest, Created: j.knobs.now(),
 	}
-	j.live.Store(s.number)
 	name := path.Join(dir, s.name())
 	f, err := makeFile(j.fs, name+tempExt, h.append(nil), j.cfg.SegmentBytes)
 	if err != nil {
@@ -302,11 +307,25 @@ func (w *writer) begin() (err error) {
 		err = j.fs.SyncDir(dir)
 	}
 	if err != nil {
-		// The name may be there, or come back after a crash: an empty segment, which does no harm.
-		return errors.Join(fmt.Errorf("journal: name segment: %w", err), f.Close(), removeIfThere(j.fs, name+tempExt), removeIfThere(j.fs, name))
+		w.stale = append(w.stale, s) // it may have its name, or not
+		return errors.Join(fmt.Errorf("journal: name segment: %w", err), f.Close(), removeIfThere(j.fs, name+tempExt))
 	}
 	w.file, w.base, w.end = f, s.base, segmentHeaderBytes
+	j.live.Store(s.number)
+	w.tidy()
 	return nil
+}
+
+// tidy removes segments in which nothing counts. What cannot be removed does no harm: nothing in it is read.
+func (w *writer) tidy() {
+	live := w.j.live.Load()
+	w.stale = slices.DeleteFunc(w.stale, func(s segmentFile) bool {
+		if s.number == live {
+			return false
+		}
+		_ = removeIfThere(w.j.fs, path.Join(w.j.cfg.Dir, s.name()))
+		return true
+	})
 }
 
 // makeFile makes a file of a length that begins with these bytes, and syncs it.
@@ -335,12 +354,12 @@ func (w *writer) poison(err error) error {
 	s := segmentFile{number: w.number, base: w.base}
 	err = fmt.Errorf("journal: write segment %s at byte %d: %w", s.name(), w.end, err)
 	j.notify(SyncFailed, "%v; entries from index %d are written again to a new segment", err, w.safe.index)
-	cerr := w.file.Close()
+	err = errors.Join(err, w.file.Close())
 	w.file = nil
-	if w.base == w.safe.index { // nothing in it counts
-		cerr = errors.Join(cerr, removeIfThere(j.fs, path.Join(j.cfg.Dir, s.name())))
+	if w.base == w.safe.index {
+		w.stale = append(w.stale, s)
 	}
-	return errors.Join(err, cerr)
+	return err
 }
 
 // finish cuts the segment to its length and closes it. It is durable already: a failure costs space, or

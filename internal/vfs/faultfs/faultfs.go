@@ -130,6 +130,15 @@ func (s *FS) Crashed() bool {
 	return s.crashed
 }
 
+// Restart ends a crash as if only the process had died: what it wrote is there, synced or not, and locks are
+// not.
+func (s *FS) Restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crashed, s.crashAt = false, 0
+	clear(s.locked)
+}
+
 // Reboot returns what is left after a crash at this moment. It does not change s: other seeds give
 // other remains.
 func (s *FS) Reboot(seed uint64) *FS {
