@@ -64,6 +64,13 @@ func TestQueueLimits(t *testing.T) {
 		t.Error("bytes are counted wrongly")
 	}
 	q.Drain(func(*Item) {})
+	<-q.Room()
+	q.Drain(func(*Item) {})
+	select {
+	case <-q.Room():
+		t.Error("told of room that was there already")
+	default:
+	}
 	if !offer(q, 1<<16) {
 		t.Error("no room in an empty queue")
 	}
