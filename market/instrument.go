@@ -22,11 +22,13 @@ var (
 	IEXDeep      = Publisher{60001, "IEXG.DEEP", "IEXG"}
 	Simulated    = Publisher{60002, "XSIM.ITCH", "XSIM"} // the simulated venue
 	Consolidated = Publisher{60003, "TIDE.CONS", "TIDE"} // the consolidated book
+	// SimulatedPITCH is the simulated venue where it publishes PITCH.
+	SimulatedPITCH = Publisher{60004, "XSIM.PITCH", "XSIM"}
 )
 
 var publishers = [...]Publisher{
 	GlobexMDP3, NasdaqITCH, NasdaqBX, NasdaqPSX, CboeBZX, CboeBYX, CboeEDGA, CboeEDGX, IEXTops, IEXDeep,
-	Simulated, Consolidated,
+	Simulated, Consolidated, SimulatedPITCH,
 }
 
 // PublisherByDataset returns the publisher of a dataset code.

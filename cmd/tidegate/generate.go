@@ -29,13 +29,14 @@ type generateCaptureCmd struct {
 	Trading     time.Duration `default:"3m" help:"Time from the open to the close, in the market's time: 1s to 14h29m, such as 90s or 2h. It is made much faster."`
 	Instruments int           `default:"8" help:"How many instruments trade: 1 to 65535. The first, ALFA, is the busiest."`
 	Rate        int           `default:"1600" help:"Messages per second of the market's time, on average: 1 to 10000000. Bursts exceed it many times over."`
+	Protocol    string        `default:"itch" enum:"itch,pitch" help:"What the venue publishes: itch (ITCH 5.0 over MoldUDP64) or pitch (Cboe Multicast PITCH, one unit)."`
 	Lossless    bool          `help:"Perfect lines: every packet at once, once and in order, on both."`
 	Gaps        bool          `help:"Lose messages for good: let both lines lose the same packet now and then, and let one stand still for long. By default what one line loses the other brings."`
 }
 
 // Help is shown below the flags' summary.
 func (generateCaptureCmd) Help() string {
-	return `Writes what two receivers would capture of a simulated venue that publishes ITCH 5.0 over MoldUDP64: a.pcap of line A, b.pcap of line B, with losses, duplicates and packets out of order; and truth.json, which says what a gateway that merges them must find: messages, books and trades. docs/replay.md explains its fields.
+	return `Writes what two receivers would capture of a simulated venue that publishes ITCH 5.0 or Cboe Multicast PITCH: a.pcap of line A, b.pcap of line B, with losses, duplicates and packets out of order; and truth.json, which says what a gateway that merges them must find: messages, books and trades. docs/replay.md explains its fields.
 
   tidegate generate capture out/market
   tidegate replay out/market/a.pcap out/market/b.pcap --publisher XSIM.ITCH`
@@ -70,6 +71,9 @@ func (c *generateCaptureCmd) config() venue.FeedConfig {
 	cfg.Market.Trading = market.Nanos(c.Trading)
 	cfg.Market.Listings = venue.Listings(c.Instruments)
 	cfg.Market.Rate = c.Rate
+	if c.Protocol == "pitch" {
+		cfg.Sender.Protocol = venue.PITCH
+	}
 	// The halt of the default market is kept if this one has its instrument and is long enough.
 	cfg.Market.Halts = slices.DeleteFunc(cfg.Market.Halts, func(h venue.Halt) bool {
 		listed := slices.ContainsFunc(cfg.Market.Listings, func(l venue.Listing) bool { return l.Symbol == h.Symbol })
