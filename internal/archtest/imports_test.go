@@ -62,6 +62,10 @@ var layers = []layer{
 		why: "the ingest loop joins sockets and pipelines: who publishes, records or wakes comes in as a function",
 	},
 	{
+		packages: "gateway/providers", only: []string{"market", "arbiter", "book", "gateway", "gateway/breaker"},
+		why: "the choice of a provider is a function of pipelines, ticks and verdicts: sockets and subscribers are others'",
+	},
+	{
 		packages: "gateway/breaker", only: []string{"market"},
 		why: "a breaker is told what is seen of its subject: it does not look itself",
 	},

@@ -1,6 +1,7 @@
 package venue
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -19,7 +20,8 @@ import (
 //	// sleep until feed.Due()
 //
 // The messages of a session are a function of its market's configuration, Close apart, which brings
-// the end of the session forward. How they share packets, and what the lines do to those, depends on
+// the end of the session forward, and their times after a pause apart: the venue's clock, which stamps
+// them, goes on while the market stands still. How they share packets, and what the lines do to those, depends on
 // the times of the ticks.
 type LiveFeed struct {
 	cfg      LiveConfig // of the present session
@@ -45,6 +47,10 @@ type LiveFeed struct {
 
 	// The market's time was paceTs at paceNow.
 	paceTs, paceNow market.Nanos
+	// stood is for how long the market's time stood still, or was set back, while the venue's clock, which
+	// stamps messages, went on; in the market's time.
+	stood    market.Nanos
+	pausedAt market.Nanos
 
 	paused  bool
 	closing bool // Close was called
@@ -98,6 +104,7 @@ func (f *LiveFeed) begin() error {
 	f.over, f.endings, f.lastSent = false, 0, f.now
 	f.pull()
 	f.paceTs, f.paceNow = f.ts, f.now
+	f.stood = 0
 	return nil
 }
 
@@ -115,6 +122,7 @@ func (f *LiveFeed) OnTick(now market.Nanos) {
 func (f *LiveFeed) publish() {
 	if late := f.now - f.real(f.ts); late > lateMax && len(f.step) > 0 && !f.closing {
 		f.slipped += late
+		f.stood += market.Nanos(float64(late) * f.cfg.Speed)
 		f.paceTs, f.paceNow = f.ts, f.now
 	}
 	for n := 0; n < stepsPerTick && len(f.step) > 0 && (f.closing || f.real(f.ts) <= f.now); n++ {
@@ -133,6 +141,9 @@ func (f *LiveFeed) pull() {
 // pack adds the messages of the step to packets, and sends those that are full.
 func (f *LiveFeed) pack() {
 	for _, m := range f.step {
+		if f.stood != 0 {
+			stamp(m, f.ts+f.stood-f.cfg.Feed.Market.Midnight)
+		}
 		if f.builder.Count() == f.cfg.Feed.Sender.MessagesMax || !f.builder.Append(m) {
 			f.flush()
 			f.builder.Append(m) // fits an empty packet: see SenderConfig.Validate
@@ -140,6 +151,12 @@ func (f *LiveFeed) pack() {
 		f.resender.add(m)
 	}
 	f.step = nil
+}
+
+// stamp sets the time of an ITCH message, which is nanoseconds since midnight.
+func stamp(m []byte, sinceMidnight market.Nanos) {
+	m[5], m[6] = byte(sinceMidnight>>40), byte(sinceMidnight>>32)
+	binary.BigEndian.PutUint32(m[7:], uint32(sinceMidnight))
 }
 
 // flush sends the packet in the builder.
@@ -251,7 +268,7 @@ func (f *LiveFeed) Pause() {
 	if f.paused || f.closing {
 		return
 	}
-	f.paused = true
+	f.paused, f.pausedAt = true, f.now
 	f.pack()
 	f.flush()
 }
@@ -262,6 +279,7 @@ func (f *LiveFeed) Resume() {
 		return
 	}
 	f.paused = false
+	f.stood += market.Nanos(float64(f.now-f.pausedAt) * f.cfg.Speed)
 	f.paceTs, f.paceNow = f.ts, f.now
 	f.pull()
 }

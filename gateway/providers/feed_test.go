@@ -1,0 +1,351 @@
+package providers_test
+
+import (
+	"testing"
+
+	"tidegate/gateway"
+	"tidegate/gateway/breaker"
+	"tidegate/gateway/providers"
+	"tidegate/market"
+)
+
+func twoProviders() providers.Config {
+	cfg := providers.DefaultConfig("venue", "vendor")
+	cfg.SameIDs = true
+	return cfg
+}
+
+// TestGoodProviders: jitter, a quiet market and a busy one make nobody stale and switch nothing.
+func TestGoodProviders(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 1, twoProviders())
+		for range 3 {
+			w.run(8 * market.Second)
+			w.venue.Pause() // heartbeats only
+			w.run(8 * market.Second)
+			w.venue.Resume()
+		}
+		w.settle()
+		l := w.feed.Ledger()
+		if len(w.out.switches) != 0 || len(w.out.stale) != 0 || l.Active != "venue" {
+			t.Errorf("switches %v, staleness %v, active %s", w.out.switches, w.out.stale, l.Active)
+		}
+		if l.Providers[0].Forwarded == 0 || l.Providers[1].Standby != l.Providers[0].Forwarded {
+			t.Errorf("%d events of the active provider, %d of the standby", l.Providers[0].Forwarded, l.Providers[1].Standby)
+		}
+		if m := l.Providers[1].Margin; m.Lost < 1000 || m.BehindAverage < 2*ms || m.BehindAverage > 5*ms {
+			t.Errorf("the standby, three milliseconds later, is said to be %+v", m)
+		}
+	})
+}
+
+// TestSwitch: what goes wrong with the active provider, and what is said of it. The switch comes within a
+// tick of the limit, the reader's books stay right, and the preferred provider comes back.
+func TestSwitch(t *testing.T) {
+	for name, c := range map[string]struct {
+		harm   func(w *world)
+		heal   func(w *world)
+		reason providers.Reason
+	}{
+		"flows late": {
+			func(w *world) { w.paths[0].delay = steady(80 * ms) },
+			func(w *world) { w.paths[0].delay = steady(ms) },
+			providers.Behind, // nothing comes for 79 ms, and by then the other one is ahead
+		},
+		"gets slower": {
+			func(w *world) {
+				start := w.now()
+				w.paths[0].delay = func() market.Nanos { return (w.now()-start)/20 + ms } // 50 ms more per second
+			},
+			func(w *world) { w.paths[0].delay = steady(ms) },
+			providers.Lagging, // the other one is three milliseconds later anyway
+		},
+		"stalls": {
+			func(w *world) { w.paths[0].drop = true },
+			func(w *world) { w.paths[0].drop = false },
+			providers.Behind,
+		},
+		"loses messages": {
+			func(w *world) { w.paths[0].lose = 3 },
+			func(*world) {},
+			providers.Gapped,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newWorld(t, 2, twoProviders())
+				w.run(4 * market.Second)
+				c.harm(w)
+				w.run(8 * market.Second)
+				if len(w.out.switches) != 1 || w.out.switches[0].To != "vendor" || w.out.switches[0].Reason != c.reason {
+					t.Fatalf("switches: %v", w.out.switches)
+				}
+				s := w.out.switches[0]
+				if c.reason != providers.Gapped && (s.By <= 50*ms || s.By > 52*ms) {
+					t.Errorf("%s: want within a tick and a bit of 50 ms", s)
+				}
+				w.settle()
+				c.heal(w)
+				w.run(20 * market.Second)
+				w.settle()
+				if len(w.out.stale) != 0 {
+					t.Errorf("stale with a fresh provider: %v", w.out.stale)
+				}
+			})
+		})
+	}
+}
+
+// TestFailBack: the preferred provider comes back when it has proved itself, and not before.
+func TestFailBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 3, twoProviders())
+		w.run(3 * market.Second)
+		// A path that jumps between 1 and 80 ms every second cannot be relied on.
+		bad := true
+		for range 20 {
+			w.paths[0].delay = steady(ms)
+			if bad {
+				w.paths[0].delay = steady(80 * ms)
+			}
+			bad = !bad
+			w.run(market.Second)
+		}
+		if n := len(w.out.switches); n != 1 {
+			t.Fatalf("%d switches while flapping: %v", n, w.out.switches)
+		}
+		w.paths[0].delay = steady(ms)
+		healed := w.now()
+		w.run(12 * market.Second)
+		if n := len(w.out.switches); n != 2 || w.out.switches[1].Reason != providers.Preferred {
+			t.Fatalf("switches: %v", w.out.switches)
+		}
+		if took := w.out.switches[1].At - healed; took < 5*market.Second || took > 9*market.Second {
+			t.Errorf("failed back after %d ms", took/ms)
+		}
+		w.settle()
+	})
+}
+
+// TestNobodyFresh: with both providers late, the feed says so before anybody can trade on it, marks what it
+// publishes, and takes it back.
+func TestNobodyFresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 4, twoProviders())
+		w.run(3 * market.Second)
+		flagged := w.out.flagged
+		w.paths[0].delay, w.paths[1].delay = steady(90*ms), steady(90*ms)
+		w.run(5 * market.Second)
+		if len(w.out.stale) != 1 || !w.out.stale[0].Stale || w.out.stale[0].Reason != providers.Lagging {
+			t.Fatalf("staleness: %v", w.out.stale)
+		}
+		if by := w.out.stale[0].By; by < 88*ms || by > 90*ms {
+			t.Errorf("%s: want 89 ms", w.out.stale[0])
+		}
+		if w.out.flagged == flagged || w.out.marks < len(w.venue.Truth().Books) {
+			t.Errorf("%d events flagged, %d marks", w.out.flagged-flagged, w.out.marks)
+		}
+		for id, flags := range w.out.last {
+			if flags&market.FlagMaybeBadBook == 0 {
+				t.Errorf("instrument %d: the last event says nothing of being stale", id)
+			}
+		}
+		w.paths[0].delay, w.paths[1].delay = steady(ms), steady(ms)
+		w.run(15 * market.Second)
+		if len(w.out.stale) != 2 || w.out.stale[1].Stale {
+			t.Fatalf("staleness: %v", w.out.stale)
+		}
+		w.settle()
+		for id, flags := range w.out.last {
+			if flags&market.FlagMaybeBadBook != 0 {
+				t.Errorf("instrument %d is marked for ever", id)
+			}
+		}
+	})
+}
+
+// TestOneProvider: a feed with one provider says when it is late, and when it is silent.
+func TestOneProvider(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 5, providers.DefaultConfig("venue"))
+		w.run(3 * market.Second)
+		w.paths[0].delay = steady(75 * ms)
+		w.run(5 * market.Second)
+		w.paths[0].delay = steady(ms)
+		w.run(10 * market.Second)
+		w.paths[0].drop = true
+		silent := w.now()
+		w.run(5 * market.Second)
+		if n := len(w.out.stale); n != 3 || w.out.stale[0].Reason != providers.Lagging || w.out.stale[2].Reason != providers.Silent {
+			t.Fatalf("staleness: %v", w.out.stale)
+		}
+		if took := w.out.stale[2].At - silent; took < 2900*ms || took > 3100*ms {
+			t.Errorf("silence seen after %d ms", took/ms)
+		}
+	})
+}
+
+// TestOperator: an operator's will is done in the next tick, and taken back.
+func TestOperator(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 6, twoProviders())
+		w.run(3 * market.Second)
+		if w.judge.Force("nobody", breaker.ForceOpen) || w.judge.Prefer("nobody", w.now()) {
+			t.Error("a provider that does not exist")
+		}
+		w.judge.Force("venue", breaker.ForceOpen)
+		w.run(10 * ms)
+		if l := w.feed.Ledger(); l.Active != "vendor" || len(w.out.switches) != 1 || w.out.switches[0].Reason != providers.Operator {
+			t.Fatalf("active %s, switches %v", l.Active, w.out.switches)
+		}
+		w.judge.Force("venue", breaker.None)
+		w.run(10 * market.Second)
+		if l := w.feed.Ledger(); l.Active != "venue" {
+			t.Fatalf("active %s", l.Active)
+		}
+		w.judge.Prefer("vendor", w.now())
+		w.run(10 * ms)
+		if l := w.feed.Ledger(); l.Active != "vendor" || l.Preferred != "vendor" {
+			t.Fatalf("active %s, preferred %s", l.Active, l.Preferred)
+		}
+		w.judge.Prefer("", w.now())
+		w.run(10 * market.Second)
+		if l := w.feed.Ledger(); l.Active != "venue" || l.Preferred != "" {
+			t.Fatalf("active %s, preferred %s", l.Active, l.Preferred)
+		}
+		w.settle()
+	})
+}
+
+// TestStartWithoutThePreferred: a preferred provider that is not there is waited for, and not for long.
+func TestStartWithoutThePreferred(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 7, twoProviders())
+		w.paths[0].drop = true
+		w.run(5 * market.Second)
+		if len(w.out.switches) != 1 || w.out.switches[0].Reason != providers.Unheard {
+			t.Fatalf("switches: %v", w.out.switches)
+		}
+		w.settle()
+	})
+}
+
+// TestOwnNumbers: providers that number instruments differently.
+func TestOwnNumbers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := twoProviders()
+		cfg.SameIDs = false
+		cfg.RefreshOrders = 1 // one instrument per tick
+		w := newWorld(t, 8, cfg)
+		w.run(4 * market.Second)
+		w.paths[0].drop = true
+		w.run(4 * market.Second)
+		if len(w.out.switches) != 1 {
+			t.Fatalf("switches: %v", w.out.switches)
+		}
+		w.settle()
+		for _, p := range w.feed.Ledger().Providers {
+			if p.Unnamed != 0 {
+				t.Errorf("%s: %d events of unnamed instruments", p.Name, p.Unnamed)
+			}
+		}
+	})
+}
+
+// TestReplay: the recorded datagrams, verdicts and ticks give the same events at the same times.
+func TestReplay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 9, twoProviders())
+		w.run(2 * market.Second)
+		w.paths[0].drop = true
+		w.run(2 * market.Second)
+		w.paths[0].drop = false
+		w.paths[1].lose = 2
+		w.run(10 * market.Second)
+		w.paths[0].delay, w.paths[1].delay = steady(90*ms), steady(90*ms)
+		w.run(2 * market.Second)
+		w.judge.Prefer("vendor", w.now())
+		w.run(2 * market.Second)
+		if len(w.out.switches) < 2 || len(w.out.stale) < 1 {
+			t.Fatalf("too little happened: %v, %v", w.out.switches, w.out.stale)
+		}
+
+		again := newReader(t)
+		feed, pipelines := w.build(again)
+		for _, in := range w.tape {
+			switch {
+			case in.provider >= 0:
+				pipelines[in.provider].OnTick(in.at)
+				pipelines[in.provider].OnDatagram(0, in.at, in.payload)
+			case in.verdict != nil:
+				number, v, ok := providers.ParseVerdict(in.verdict)
+				if !ok || number != 3 {
+					t.Fatalf("a verdict was not read back: %x", in.verdict)
+				}
+				feed.OnVerdict(v)
+			default:
+				for _, p := range pipelines {
+					p.OnTick(in.at)
+				}
+				feed.OnTick(in.at)
+			}
+		}
+		if again.events != w.out.events || again.sum.Sum64() != w.out.sum.Sum64() {
+			t.Errorf("live: %d events, %016x; replay: %d events, %016x",
+				w.out.events, w.out.sum.Sum64(), again.events, again.sum.Sum64())
+		}
+	})
+}
+
+// TestNothingIsAllocated on the way of an event through a feed.
+func TestNothingIsAllocated(t *testing.T) {
+	for _, cfg := range []providers.Config{providers.DefaultConfig("venue"), twoProviders()} {
+		feed, err := providers.New(cfg, void{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range cfg.Names {
+			p, err := gateway.New(gateway.DefaultConfig(gateway.ITCH), feed.Port(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			feed.Attach(i, p)
+		}
+		events := []market.Event{{Instrument: 7, Action: market.Add, Side: market.Bid, Price: 1, Size: 1, OrderID: 1}}
+		books, at := feed.Books(), market.Nanos(0)
+		if n := testing.AllocsPerRun(1000, func() {
+			at += ms
+			events[0].TsEvent, events[0].TsRecv = at, at
+			for i := range cfg.Names {
+				feed.Port(i).OnEvents(events, books)
+			}
+			feed.OnTick(at)
+		}); n != 0 {
+			t.Errorf("%d providers: %v allocations per event", len(cfg.Names), n)
+		}
+	}
+}
+
+func TestVerdictRoundTrip(t *testing.T) {
+	for _, v := range []providers.Verdict{
+		{},
+		{At: 1 << 60, By: -5, Provider: 7, State: breaker.Closed, Reason: providers.Operator},
+		{Provider: providers.NoPreference, Prefer: true},
+	} {
+		feed, got, ok := providers.ParseVerdict(providers.AppendVerdict([]byte{}, 65535, v))
+		if !ok || feed != 65535 || got != v {
+			t.Errorf("%+v came back as %+v, %v", v, got, ok)
+		}
+	}
+}
+
+func FuzzParseVerdict(f *testing.F) {
+	f.Add(providers.AppendVerdict(nil, 1, providers.Verdict{At: 3}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if feed, v, ok := providers.ParseVerdict(b); ok {
+			if string(providers.AppendVerdict(nil, feed, v)) != string(b) {
+				t.Errorf("%x is not what is written for %+v", b, v)
+			}
+		}
+	})
+}
