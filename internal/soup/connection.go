@@ -118,7 +118,7 @@ func (c *connection) read(ctx context.Context) (market.Nanos, error) {
 	now := clock.Now()
 	wait := time.Duration(max(c.client.Due()-now, 0))
 	_ = c.conn.SetReadDeadline(time.Now().Add(wait)) // where this fails, Read does too, and says why
-	if ctx.Err() != nil { // the deadline may have undone the interruption
+	if ctx.Err() != nil {                            // the deadline may have undone the interruption
 		return now, ctx.Err()
 	}
 	n, err := c.conn.Read(c.client.Room())
