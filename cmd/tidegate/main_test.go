@@ -175,6 +175,8 @@ func TestUsageErrors(t *testing.T) {
 		{"replay FILE --depth 0", []string{"--depth 0", "want 1 to 100000"}},
 		{"replay FILE --depth many", []string{"--depth", "many"}},
 		{"replay FILE --summary yaml", []string{"--summary must be one of", `"text","json","none"`, "yaml"}},
+		{"replay FILE --retransmit server", []string{"--retransmit \"server\"", "want an address and a port, like 192.0.2.1:26402"}},
+		{"replay FILE --retransmit 192.0.2.1:5 --gap-deadline 11ms", []string{"--retransmit: gap deadline 11000000 ns: want at least 12000000"}},
 		{"replay FILE --gap-deadline 2m", []string{"--gap-deadline 2m0s", "want 0s to 1m"}},
 		{"replay FILE --gap-deadline=-1ms", []string{"--gap-deadline -1ms", "want 0s to 1m"}},
 		{"replay FILE --gap-deadline soon", []string{"--gap-deadline", "soon"}},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ type replayCmd struct {
 	Publisher   string        `placeholder:"DATASET" help:"Publisher of the feed, as a dataset code: ${datasets}. Default: told by the feed."`
 	ZeroLengths bool          `help:"Read ITCH files whose length fields are all zero, by the length of each message type."`
 	GapDeadline time.Duration `default:"${gap_deadline}" help:"How long a missing message is waited for before its gap is announced."`
+	Retransmit  []string      `placeholder:"ADDRESS" help:"Retransmit server that the recorded gateway asked; what came from it is taken as answers. One for each, in the order of its configuration."`
 	Quiet       bool          `short:"q" help:"No progress bar."`
 	Strict      bool          `help:"Exit with code ${exit_imperfect} if anything was cut, malformed, lost or faulty."`
 }
@@ -85,10 +87,32 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 			return opt, fmt.Errorf("--publisher %q: want one of %s", c.Publisher, replayVars()["datasets"])
 		}
 	}
+	if opt.Retransmit, err = c.retransmit(); err != nil {
+		return opt, err
+	}
 	if c.Depth < 1 || c.Depth > 100_000 {
 		return opt, fmt.Errorf("--depth %d: want 1 to 100000", c.Depth)
 	}
 	return opt, nil
+}
+
+// retransmit returns who was asked, with the limits that a gateway has by default.
+func (c *replayCmd) retransmit() (r replay.Retransmit, err error) {
+	for _, server := range c.Retransmit {
+		addr, err := netip.ParseAddrPort(server)
+		if err != nil {
+			return r, fmt.Errorf("--retransmit %q: want an address and a port, like 192.0.2.1:26402", server)
+		}
+		r.Servers = append(r.Servers, addr)
+	}
+	if len(r.Servers) == 0 {
+		return r, nil
+	}
+	r.Limits = arbiter.DefaultRequestConfig(len(r.Servers))
+	if err := r.Limits.Validate(market.Nanos(c.GapDeadline)); err != nil {
+		return r, fmt.Errorf("--retransmit: %w", err)
+	}
+	return r, nil
 }
 
 // stdoutName is standard output as a file on the command line.

@@ -111,12 +111,18 @@ func (g *liveGateway) feeds() (feeds []lines.Feed, watched []admin.Feed, err err
 			}
 			pipelineConfig.Arbiter.Session = arbiter.SessionOf(session[:])
 		}
+		if len(f.Retransmit.Servers) > 0 {
+			pipelineConfig.Retransmit = &f.Retransmit.Limits
+		}
 		p, err := gateway.New(pipelineConfig, witness)
 		if err != nil {
 			return nil, nil, fmt.Errorf("feed %q: %w", f.Name, err)
 		}
 		s.Attach(p)
 		feed := lines.Feed{Name: f.Name, Pipeline: p}
+		if len(f.Retransmit.Servers) > 0 {
+			feed.Retransmit = lines.Retransmit{Servers: f.Retransmit.Servers, Socket: netloop.Config{Addr: f.Retransmit.Addr}}
+		}
 		for _, l := range f.Lines {
 			feed.Lines = append(feed.Lines, lines.Line{ID: l.ID, Socket: netloop.Config{
 				Addr: l.Addr, Interface: l.Interface, Source: l.Source, ReceiveBuffer: l.ReceiveBuffer,
@@ -281,11 +287,24 @@ func (g *liveGateway) describe() {
 			}
 		}
 	}
+	for _, opened := range stats.Lines[n:] { // those that answers to requests come by
+		g.log.Info("retransmission", "feed", opened.Feed, "address", opened.Addr, "servers", g.serversOf(opened.Feed))
+	}
 	args := []any{"idle", string(g.cfg.Loop.Idle), "tick", g.cfg.Loop.Tick.String(), "gomaxprocs", runtime.GOMAXPROCS(0)}
 	if g.cfg.Loop.CPU >= 0 {
 		args = append(args, "cpu", g.cfg.Loop.CPU)
 	}
 	g.log.Info("ingest loop", args...)
+}
+
+// serversOf returns whom a feed asks for retransmission.
+func (g *liveGateway) serversOf(feed string) []netip.AddrPort {
+	for _, f := range g.cfg.Feeds {
+		if f.Name == feed {
+			return f.Retransmit.Servers
+		}
+	}
+	return nil
 }
 
 // usableCPU returns an error unless this process may use a processor. Any is -1.
