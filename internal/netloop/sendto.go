@@ -36,7 +36,7 @@ func (p *Peer) Addr() netip.AddrPort { return p.addr }
 
 // SendTo sends a datagram from the socket's address, which must be a unicast one of the peer's address
 // family. It never waits: where the kernel has no room, the datagram is not sent, and the error is
-// ErrNoRoom. Nobody listening is no error. It belongs to the loop that calls Receive.
+// ErrNoRoom. Nobody listening is no error. Another thread may receive meanwhile.
 func (s *Socket) SendTo(payload []byte, p *Peer) error {
 	for {
 		switch err := unix.Sendto(s.fd, payload, unix.MSG_DONTWAIT, p.to); err {
