@@ -45,7 +45,7 @@ func TestDemoLive(t *testing.T) {
 			if err != nil {
 				t.Errorf("subscribe: %v: %s", err, out)
 			}
-			wantContains(t, "subscribe", string(out), "mbo of XSIM.ITCH", "ALFA is ALFA", "data records")
+			wantContains(t, "subscribe", string(out), "mbo of XSIM.ITCH", "time (UTC)", "ALFA", "200 data records")
 		}
 		if err != nil {
 			break

@@ -166,7 +166,7 @@ func TestRunConsolidated(t *testing.T) {
 	if c := feeds.Consolidated; c == nil || c.Dataset != "TIDE.CONS" || c.Instruments != len(truth.Books) || c.Records < 100 || c.Subscribers != 1 {
 		t.Errorf("consolidated %+v", c)
 	}
-	wantContains(t, "stat", mustRun(t, "stat", "--url", url), "over all TIDE.CONS: ", " 1 subscribers\n")
+	wantContains(t, "stat", mustRun(t, "stat", "--url", url), "over all TIDE.CONS: ", " 1 subscriber\n")
 	wantContains(t, "instruments", mustRun(t, "stat", "--url", url, "--instruments", truth.Books[0].Symbol),
 		truth.Books[0].Symbol, "XNAS.ITCH", "XBOS.ITCH", "TIDE.CONS", "\n3 instruments\n")
 	g.signal(syscall.SIGTERM)

@@ -167,8 +167,8 @@ func (s *stat) write(out io.Writer, before *stat) error {
 		if before != nil && before.Feeds.Consolidated != nil {
 			then = before.Feeds.Consolidated.Records
 		}
-		fmt.Fprintf(out, "over all %s: %d instruments, %d records (%s a second), %d subscribers\n",
-			c.Dataset, c.Instruments, c.Records, rate(c.Records, then), c.Subscribers)
+		fmt.Fprintf(out, "over all %s: %s, %d records (%s a second), %s\n", c.Dataset,
+			several(c.Instruments, "instrument"), c.Records, rate(c.Records, then), several(c.Subscribers, "subscriber"))
 	}
 	l, r := &s.Feeds.Loop, &s.Feeds.Ring
 	fmt.Fprintf(out, "loop     %d polls, %d reads (at most %d datagrams), %d spins, %d parks\n", l.Polls, l.Batches, l.BatchMax, l.Spins, l.Parks)
@@ -203,7 +203,7 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 	if f.Session != "" {
 		fmt.Fprintf(out, ", session %s", f.Session)
 	}
-	fmt.Fprintf(out, ", %d instruments, %d subscribers\n", f.Instruments, f.Subscribers)
+	fmt.Fprintf(out, ", %s, %s\n", several(f.Instruments, "instrument"), several(f.Subscribers, "subscriber"))
 	fmt.Fprintf(out, "         %d messages (%s a second), %d events, %d trades, %d faults\n",
 		f.Messages, rate(f.Messages, old.Messages), f.Events, f.Trades, f.Faults)
 	announced := f.Ledger.GapsAnnounced()
@@ -236,6 +236,14 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 			l.HighWater, l.Behind, behindFor, last, state, l.Address)
 	}
 	return w.Flush()
+}
+
+// several returns a number of things.
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // age returns a duration in few digits.
@@ -285,13 +293,13 @@ func (c *statCmd) listInstruments(ctx context.Context, out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%d instruments\n", len(all.Instruments))
+	_, err := fmt.Fprintln(out, several(len(all.Instruments), "instrument"))
 	return err
 }
 
 func (s *stat) writeSubscribers(w *tabwriter.Writer, out io.Writer) error {
 	r := s.Subscribers
-	fmt.Fprintf(out, "clients  %d connections, %d sessions\n", r.Connections, len(r.Sessions))
+	fmt.Fprintf(out, "clients  %s, %s\n", several(r.Connections, "connection"), several(len(r.Sessions), "session"))
 	if len(r.Sessions) == 0 {
 		return nil
 	}

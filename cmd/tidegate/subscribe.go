@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +38,7 @@ type subscribeCmd struct {
 	Compress   bool          `help:"Ask for a zstd stream."`
 	TsOut      bool          `help:"Ask for the send time of each record, and show how long each was under way."`
 	SlowReader string        `default:"skip" enum:"skip,warn" help:"What the gateway does if we are slow: skip or warn."`
+	Wait       bool          `help:"Go on although none of the symbols resolves: they may become known."`
 	View       string        `default:"auto" enum:"auto,table,lines,none" help:"table: the latest of each symbol, redrawn; lines: every record; none: counts only; auto: table on a terminal, else lines."`
 }
 
@@ -60,13 +63,7 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 	if c.Snapshot && schema != dbn.SchemaMBO {
 		return usageError{fmt.Errorf("--snapshot: schema %s has none, only mbo has", schema)}
 	}
-	var symbols []string
-	for _, list := range c.Symbols {
-		symbols = append(symbols, strings.Split(list, ",")...)
-	}
-	if len(symbols) == 0 {
-		symbols = []string{lsg.AllSymbols}
-	}
+	symbols, resolution := c.symbols()
 	stype, _ := dbn.ParseSType(c.SType)
 	session, stop := ctx, context.CancelFunc(func() {})
 	if c.For > 0 {
@@ -75,6 +72,9 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 	defer stop()
 
 	client, err := lsgclient.Dial(session, cfg)
+	if errors.As(err, new(x509.UnknownAuthorityError)) {
+		return fmt.Errorf("%w; --ca FILE trusts another authority", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -86,8 +86,7 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(con.Err, "session %d: %s of %s\n", client.SessionID(), schema, c.Dataset)
-	s := &subscription{}
+	s := &subscription{symbols: make(map[market.InstrumentID]string), resolution: resolution, wait: c.Wait}
 	if c.Out != "" {
 		if s.file, err = openfile.Create(c.Out); err != nil {
 			return err
@@ -97,8 +96,10 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 			return err
 		}
 	}
-	s.view = c.view(con.Out)
-	err = s.follow(client, c.Count)
+	s.view = c.view(con)
+	if err = s.view.note(fmt.Sprintf("session %d: %s of %s", client.SessionID(), schema, c.Dataset)); err == nil {
+		err = s.follow(client, c.Count)
+	}
 	if verr := s.view.close(); err == nil {
 		err = verr
 	}
@@ -108,9 +109,6 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 		}
 	}
 	fmt.Fprintf(con.Err, "%d data records, %d others\n", s.data, s.others)
-	if s.goodbye != "" {
-		fmt.Fprintf(con.Err, "the gateway says: %s\n", s.goodbye)
-	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -144,24 +142,54 @@ func (c *subscribeCmd) config() (lsgclient.Config, error) {
 	return cfg, cfg.Validate()
 }
 
+// symbols returns what to subscribe to, each symbol once.
+func (c *subscribeCmd) symbols() ([]string, resolution) {
+	var symbols []string
+	seen := make(map[string]bool)
+	for _, list := range c.Symbols {
+		for symbol := range strings.SplitSeq(list, ",") {
+			if symbol = strings.TrimSpace(symbol); symbol != "" && !seen[symbol] {
+				seen[symbol] = true
+				symbols = append(symbols, symbol)
+			}
+		}
+	}
+	if len(symbols) == 0 || slices.Equal(symbols, []string{lsg.AllSymbols}) {
+		return []string{lsg.AllSymbols}, resolution{}
+	}
+	return symbols, newResolution(symbols)
+}
+
 // view returns what shows the records.
-func (c *subscribeCmd) view(w io.Writer) view {
+func (c *subscribeCmd) view(con *console) view {
 	kind := c.View
+	f, _ := con.Out.(*os.File)
+	terminal := f != nil && term.IsTerminal(int(f.Fd()))
 	if kind == "auto" {
 		kind = "lines"
-		if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if terminal {
 			kind = "table"
 		}
 	}
+	size := func() (width, height int) {
+		if terminal {
+			if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+				return w, h
+			}
+		}
+		return 200, 45 // of a table in a file
+	}
 	switch kind {
 	case "table":
-		return newTickingView(&tableView{
-			w: w, symbols: make(map[market.InstrumentID]string), rows: make(map[market.InstrumentID]string),
-		}, tableEvery)
+		return newTickingView(newTableView(con.Out, size), tableEvery)
 	case "lines":
-		return newTickingView(&lineView{w: bufio.NewWriter(w), symbols: make(map[market.InstrumentID]string)}, lineEvery)
+		height := func() int { return 0 }
+		if terminal {
+			height = func() int { _, h := size(); return h }
+		}
+		return newTickingView(&lineView{w: bufio.NewWriter(con.Out), notes: con.Err, height: height}, lineEvery)
 	default:
-		return noView{}
+		return noView{con.Err}
 	}
 }
 
@@ -170,23 +198,30 @@ type subscription struct {
 	view         view
 	file         *openfile.Writer // nil: none
 	writer       *dbn.Writer
+	symbols      map[market.InstrumentID]string
+	resolution   resolution
+	wait         bool // although no symbol resolves
 	data, others uint64
-	goodbye      string // the gateway's last word, if it was one of its own accord
+	said         error // the last error that may end the session
+	goodbye      bool  // the gateway's last record was a word of its own accord
 }
+
+// errUnresolved ends a subscription to nothing.
+var errUnresolved = errors.New("at this gateway, or not yet: --wait waits, tidegate stat --instruments lists what there is")
 
 // follow reads until the session ends, or count data records have come if that is not 0.
 func (s *subscription) follow(client *lsgclient.Client, count uint64) error {
-	var said error // the last error record: why the session ends, if it does
 	for {
 		r, err := client.Next()
 		if errors.Is(err, io.EOF) {
-			if said == nil && s.goodbye != "" {
-				return nil // it said why, and finished what it had to send
+			switch {
+			case s.said != nil:
+				return s.said
+			case s.goodbye: // it said why, and finished what it had to send
+				return nil
+			default:
+				return errors.New("the gateway closed the session")
 			}
-			if said == nil {
-				said = errors.New("the gateway closed the session")
-			}
-			return said
 		}
 		if err != nil {
 			return err
@@ -196,34 +231,93 @@ func (s *subscription) follow(client *lsgclient.Client, count uint64) error {
 				return err
 			}
 		}
-		switch r.RType {
-		case dbn.RTypeError:
-			var m dbn.Error
-			if err := m.Parse(r); err != nil {
-				return err
-			}
-			said = fmt.Errorf("the gateway says: %s (code %d)", m.Text, m.Code)
-			s.others++
-		case dbn.RTypeSystem:
-			var m dbn.System
-			if err := m.Parse(r); err != nil {
-				return err
-			}
-			s.goodbye = ""
-			if m.Code == dbn.SystemUnset { // what a gateway says of itself, last when it stops
-				s.goodbye = m.Text
-			}
-			s.others++
-		case dbn.RTypeSymbolMapping:
-			s.others++
-		default:
-			s.data++
-		}
-		if err := s.view.show(r); err != nil {
+		if err := s.take(r); err != nil {
 			return err
 		}
 		if count > 0 && s.data >= count {
 			return nil
 		}
 	}
+}
+
+// take takes one record.
+func (s *subscription) take(r dbn.Record) error {
+	switch r.RType {
+	case dbn.RTypeError, dbn.RTypeSystem, dbn.RTypeSymbolMapping:
+		s.others++
+	default:
+		s.data++
+		symbol, ok := s.symbols[r.InstrumentID]
+		switch {
+		case ok:
+		case r.InstrumentID == 0:
+			symbol = "(all)" // of the whole market
+		default:
+			symbol = fmt.Sprintf("#%d", r.InstrumentID)
+		}
+		return s.view.show(r, symbol)
+	}
+	switch r.RType {
+	case dbn.RTypeError:
+		var m dbn.Error
+		if err := m.Parse(r); err != nil {
+			return err
+		}
+		return s.onError(&m)
+	case dbn.RTypeSystem:
+		var m dbn.System
+		if err := m.Parse(r); err != nil {
+			return err
+		}
+		return s.onSystem(&m)
+	default:
+		var m dbn.SymbolMapping
+		if err := m.Parse(r); err != nil {
+			return err
+		}
+		return s.onMapping(&m)
+	}
+}
+
+func (s *subscription) onError(m *dbn.Error) error {
+	text := fmt.Sprintf("the gateway says: %s (code %d)", m.Text, m.Code)
+	switch m.Code {
+	case dbn.ErrorSymbol:
+		s.resolution.onUnresolved(m.Text)
+		return s.onAnswer()
+	case dbn.ErrorSkipped: // the session goes on
+		return s.view.note(text)
+	default:
+		s.said = errors.New(text)
+		return nil
+	}
+}
+
+func (s *subscription) onSystem(m *dbn.System) error {
+	s.goodbye = m.Code == dbn.SystemUnset // what a gateway says of itself, last when it stops
+	switch m.Code {
+	case dbn.SystemHeartbeat, dbn.SystemSubscriptionAck, dbn.SystemEndOfInterval:
+		return nil
+	default:
+		return s.view.note("the gateway says: " + m.Text)
+	}
+}
+
+func (s *subscription) onMapping(m *dbn.SymbolMapping) error {
+	s.symbols[m.InstrumentID] = m.SymbolOut
+	if s.resolution.onMapping(m.SymbolIn) {
+		return s.view.note(fmt.Sprintf("symbol %s resolves now", m.SymbolIn))
+	}
+	return s.onAnswer()
+}
+
+// onAnswer says which symbols do not resolve, once the gateway has answered for all.
+func (s *subscription) onAnswer() error {
+	if !s.resolution.complete() || len(s.resolution.missing) == 0 {
+		return nil
+	}
+	if s.resolution.none() && !s.wait {
+		return fmt.Errorf("%s %w", &s.resolution, errUnresolved)
+	}
+	return s.view.note(fmt.Sprintf("warning: %s; should that change, records follow", &s.resolution))
 }

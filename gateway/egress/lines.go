@@ -188,7 +188,7 @@ func (s *session) check(r *lsg.Subscription, now market.Nanos) (*subscription, f
 		return invalid("unknown schema %.20q", r.Schema)
 	}
 	if !s.outlet.schemas.has(schema) {
-		return invalid("dataset %s has no schema %s", s.holder.dataset, schema)
+		return invalid("dataset %s has no schema %s: it has %s", s.holder.dataset, schema, s.outlet.schemas)
 	}
 	stype, ok := dbn.ParseSType(r.STypeIn)
 	if !ok {

@@ -171,7 +171,7 @@ func TestSubscription(t *testing.T) {
 			mapping 3: raw_symbol CHRL is CHRL`},
 		{"two with one id", "schema=mbo|id=9|symbols=ALFA\nschema=mbo|id=9|symbols=BRVO", ack + "\nmapping 1: raw_symbol ALFA is ALFA\n" + ack + "\nmapping 2: raw_symbol BRVO is BRVO"},
 		{"unknown schema", "schema=mbo-2|symbols=ALFA", `error 5 (1): unknown schema "mbo-2"`},
-		{"schema of other feeds", "schema=cmbp-1|symbols=ALFA", "error 5 (1): dataset XSIM.ITCH has no schema cmbp-1"},
+		{"schema of other feeds", "schema=cmbp-1|symbols=ALFA", "error 5 (1): dataset XSIM.ITCH has no schema cmbp-1: it has mbo, mbp-1, mbp-10, tbbo, trades, ohlcv-1s, ohlcv-1m, ohlcv-1h, ohlcv-1d, definition, statistics, status, imbalance, bbo-1s, bbo-1m"},
 		{"unknown symbology", "schema=mbo|stype_in=ric|symbols=ALFA", `error 5 (1): unknown stype_in "ric"`},
 		{"symbology of other services", "schema=mbo|stype_in=isin|symbols=ALFA", "error 5 (1): stype_in isin: want raw_symbol, instrument_id, parent or continuous"},
 		{"snapshot of another schema", "schema=trades|symbols=ALFA|snapshot=1", `error 5 (1): subscription line: snapshot: schema "trades" has none, only mbo has`},
