@@ -1,16 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // Environment is what a configuration may refer to.
@@ -19,17 +15,27 @@ type Environment struct {
 	LookupEnv func(name string) (string, bool)
 }
 
-// fileBytesMax is the longest configuration that is read: a key for each of many thousand clients.
-const fileBytesMax = 16 << 20
+// fileBytesMax is the longest configuration that is read: a key for each of 50,000 clients.
+const fileBytesMax = 4 << 20
 
 // Load reads a configuration, and the files and environment variables that it refers to. The error
 // is an *Error if the file could be read.
 func Load(path string) (*Config, error) {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return Parse(path, b, Environment{ReadFile: os.ReadFile, LookupEnv: os.LookupEnv})
+	return Parse(path, b, Environment{ReadFile: readFile, LookupEnv: os.LookupEnv})
+}
+
+// readFile reads a file, and no more than a byte beyond fileBytesMax: a device has no end.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, fileBytesMax+1))
 }
 
 // Parse reads a configuration from text. path is its name in errors, and its directory is where
@@ -41,47 +47,14 @@ func Parse(path string, b []byte, env Environment) (*Config, error) {
 		r.config(&c, root)
 	}
 	if len(r.mistakes) > 0 {
+		for i := range r.mistakes {
+			r.mistakes[i].hideKeys()
+		}
 		err := &Error{File: path, Mistakes: r.mistakes}
 		err.sort()
 		return nil, err
 	}
 	return &c, nil
-}
-
-// syntax reads the file as YAML, and reports false if it is not.
-func (r *reader) syntax(b []byte) (root value, ok bool) {
-	root = value{r: r, line: 1, col: 1}
-	if len(b) > fileBytesMax {
-		root.mistake(fmt.Sprintf("%d bytes", len(b)), fmt.Sprintf("at most %d", fileBytesMax))
-		return root, false
-	}
-	file, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		message, _, _ := strings.Cut(err.Error(), "\n")
-		if s := (*yaml.SyntaxError)(nil); errors.As(err, &s) {
-			message = s.Message
-			if t := s.Token; t != nil && t.Position != nil {
-				root.line, root.col = t.Position.Line, t.Position.Column
-			}
-		}
-		root.mistake("text that is no YAML: "+message, "")
-		return root, false
-	}
-	var body ast.Node
-	for i, doc := range file.Docs {
-		switch {
-		case doc.Body == nil:
-		case i > 0:
-			root.child(doc.Body, "").mistake("another document", "one")
-			return root, false
-		default:
-			body = doc.Body
-		}
-	}
-	if body != nil {
-		root = root.child(body, "")
-	}
-	return root, true
 }
 
 // path returns where a file of the configuration is.
