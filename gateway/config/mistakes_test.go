@@ -137,10 +137,10 @@ var mistakes = []struct {
 		"etc/c.yaml:14:20: subscribers.keys[6].key_file: found 5 characters that are no key",
 	}},
 	{"key alone", keysText(keyOne, "{"+keyTwo+": one}"), []string{
-		`etc/c.yaml:8:9: subscribers.keys[0]: found **********************************, want fields: name, key`,
+		`etc/c.yaml:8:9: subscribers.keys[0]: found "********************************", want fields: name, key`,
 		"etc/c.yaml:8:9: subscribers.keys[0]: found 0 of key, key_file and key_env", "etc/c.yaml:8:9: subscribers.keys[0]: found no name",
 		"etc/c.yaml:9:9: subscribers.keys[1]: found 0 of key, key_file and key_env", "etc/c.yaml:9:9: subscribers.keys[1]: found no name",
-		`etc/c.yaml:9:10: subscribers.keys[1]: found unknown field **********************************, want one of name, key`,
+		`etc/c.yaml:9:10: subscribers.keys[1]: found unknown field "********************************", want one of name, key`,
 	}},
 	{"key twice", keysText("{name: one, key: db-ExampleKeyForTests0000000abcd}", "{name: two, key_file: one.key}"), []string{
 		`etc/c.yaml:9:9: subscribers.keys[1]: found the key that "one" has, want another one`,

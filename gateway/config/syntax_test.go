@@ -109,7 +109,7 @@ func TestNonsenseHidesSecrets(t *testing.T) {
 		"{name: one, key: " + keyOne + ", x: [}":  "{name: one, key: " + stars(keyOne+", x: [}"),
 		"'token': \"not so long, but secret\n":    "'token': " + stars("'not so long, but secret"),
 		"- key " + keyOne + "\n  x: 1\n":          "- key " + stars(keyOne),
-		"key:" + keyOne + "\nx: 1\n":              stars("key:" + keyOne),
+		"key:" + keyOne + "\nx: 1\n":              "key:" + stars(keyOne),
 		"- x\n- " + keyOne + "\n y: [":            "- " + stars(keyOne),
 		"key_file: /etc/a.key: \"" + keyOne:       "key_file: /etc/a.key: " + stars("'"+keyOne),
 		"listen: \"127.0.0.1:8080\nlog: {}\n":     "listen: \"127.0.0.1:8080",
