@@ -4,6 +4,7 @@ import (
 	"tidegate/book"
 	"tidegate/codec/iextp"
 	"tidegate/codec/moldudp64"
+	"tidegate/codec/sequnit"
 	"tidegate/market"
 )
 
@@ -23,6 +24,35 @@ type run struct {
 	seq     uint64       // of the first message
 	tsRecv  market.Nanos // UndefTime: take each message's own time (files without capture time)
 	tsDelta int32        // from the venue's send time to tsRecv
+}
+
+// block decodes, applies and publishes a block of messages.
+func (p *Pipeline) block(block []byte, r run) {
+	switch p.cfg.Feed {
+	case ITCH:
+		p.itchBlock(block, r)
+	case DEEP:
+		p.deepBlock(block, r)
+	case TOPS:
+		p.topsBlock(block, r)
+	case PITCH:
+		p.pitchBlock(block, r)
+	}
+}
+
+// skip returns a block without its first n messages.
+func (f Feed) skip(block []byte, n uint32) []byte {
+	for ; n > 0; n-- {
+		switch f {
+		case ITCH:
+			_, block = moldudp64.Next(block)
+		case DEEP, TOPS:
+			_, block = iextp.Next(block)
+		case PITCH:
+			_, block = sequnit.Next(block)
+		}
+	}
+	return block
 }
 
 // itch decodes, applies and publishes a block of ITCH messages.
@@ -221,6 +251,10 @@ func (p *Pipeline) publish(u *market.Update, c book.Change) {
 // send marks events, counts them and hands them to the sink.
 func (p *Pipeline) send(events []market.Event, c book.Change) {
 	p.change = c
+	if p.withhold {
+		p.rebuilds.Withheld += uint64(len(events))
+		return
+	}
 	if p.suspect {
 		p.counts.Suspect += uint64(len(events))
 		for i := range events {

@@ -12,7 +12,6 @@ import (
 	"tidegate/codec/itch50"
 	"tidegate/codec/moldudp64"
 	"tidegate/codec/pitch"
-	"tidegate/codec/sequnit"
 	"tidegate/market"
 )
 
@@ -81,6 +80,10 @@ type Pipeline struct {
 
 	directory directory
 	symbols   *market.SymbolTable
+
+	rebuild  *rebuild // nil: none is under way
+	rebuilds RebuildCounts
+	withhold bool // there are no books yet
 
 	suspect bool        // an announced gap lies behind what is published
 	change  book.Change // by the update that is being published
@@ -327,34 +330,18 @@ type fresh Pipeline
 // OnMessages takes messages in order. See arbiter.Handler.
 func (f *fresh) OnMessages(k *arbiter.Packet, skip uint32) {
 	p := (*Pipeline)(f)
-	r := run{seq: k.Seq, tsRecv: k.TsRecv}
+	r := run{seq: k.Seq + uint64(skip), tsRecv: k.TsRecv}
 	if k.TsSend.Defined() {
 		r.tsDelta = clampDelta(k.TsRecv - k.TsSend)
 	}
 	block := k.Messages
-	r.seq += uint64(skip)
-	switch p.cfg.Feed {
-	case ITCH:
-		for ; skip > 0; skip-- {
-			_, block = moldudp64.Next(block)
-		}
-		p.itchBlock(block, r)
-	case DEEP:
-		for ; skip > 0; skip-- {
-			_, block = iextp.Next(block)
-		}
-		p.deepBlock(block, r)
-	case TOPS:
-		for ; skip > 0; skip-- {
-			_, block = iextp.Next(block)
-		}
-		p.topsBlock(block, r)
-	case PITCH:
-		for ; skip > 0; skip-- {
-			_, block = sequnit.Next(block)
-		}
-		p.pitchBlock(block, r)
+	if skip > 0 {
+		block = p.cfg.Feed.skip(block, skip)
 	}
+	if p.rebuild != nil {
+		p.keep(k, skip, block)
+	}
+	p.block(block, r)
 }
 
 // OnGap marks what follows a gap, and passes the gap on.
@@ -370,6 +357,10 @@ func (f *fresh) OnGap(g arbiter.Gap) {
 func (f *fresh) OnEpoch(e arbiter.Epoch) {
 	p := (*Pipeline)(f)
 	p.suspect = false
+	if p.rebuild != nil && e.Reason != arbiter.Started {
+		p.rebuilds.Epochs++
+		p.CancelRebuild()
+	}
 	if p.pitch != nil {
 		p.pitch.ForgetTime()
 	}

@@ -24,6 +24,10 @@ func (p *Pipeline) AppendSnapshot(dst []market.Event, id market.InstrumentID, no
 	}
 	dst = append(dst, e)
 	e.Action = market.Add
+	if p.withhold {
+		dst[len(dst)-1].Flags |= market.FlagLast
+		return dst
+	}
 	for _, side := range [2]market.Side{market.Bid, market.Ask} {
 		e.Side = side
 		if p.orders != nil {

@@ -48,7 +48,7 @@ func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 		return
 	}
 	p.forwarded += uint64(len(events))
-	if f.plain { // one provider, and fresh
+	if f.plain && f.refresh.left == 0 { // one provider, fresh, and nothing to be published anew
 		f.sink.OnEvents(events, books)
 		return
 	}
@@ -131,6 +131,19 @@ func (p *port) OnEpoch(e arbiter.Epoch) {
 	if p.feed.active == p {
 		p.feed.sink.OnEpoch(e)
 	}
+}
+
+// OnRebuild has the provider's books published anew, if it is active. See gateway.Rebuilder.
+func (p *port) OnRebuild(ids []market.InstrumentID, now market.Nanos) {
+	if p.feed.active != p {
+		return
+	}
+	for _, local := range ids {
+		if id := p.numbers.feed(p, local); id != 0 {
+			p.feed.refresh.add(id)
+		}
+	}
+	p.feed.serve(now)
 }
 
 // localMax bounds the instrument numbers of providers that are looked up in an array.
