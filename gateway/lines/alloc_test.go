@@ -3,6 +3,7 @@
 package lines
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -41,6 +42,23 @@ func (s *records) OnEpoch(arbiter.Epoch)   {}
 // From the datagram in the kernel to the record of the published event, and to the recorder's queue,
 // nothing allocates.
 func TestLoopDoesNotAllocate(t *testing.T) {
+	for _, split := range []bool{false, true} {
+		t.Run(fmt.Sprintf("split %t", split), func(t *testing.T) { testLoopDoesNotAllocate(t, split) })
+	}
+}
+
+// turn is one round of both threads of a loop, on this one.
+func turn(l *Loop) error {
+	if !l.cfg.Split {
+		return l.turn()
+	}
+	err := l.receiveTurn()
+	l.drain()
+	l.wakeReaders()
+	return err
+}
+
+func testLoopDoesNotAllocate(t *testing.T, split bool) {
 	sink := newRecords(t, dbn.SchemaMBO)
 	recorder, err := capture.Create(capture.Config{Path: filepath.Join(t.TempDir(), "x.pcap")})
 	if err != nil {
@@ -48,6 +66,7 @@ func TestLoopDoesNotAllocate(t *testing.T) {
 	}
 	var published int
 	l, to := open(t, Config{
+		Split: split,
 		Feeds: []Feed{unicast("one", pipeline(t, sink), 2)},
 		Publish: func() {
 			published += len(sink.out)
@@ -64,11 +83,11 @@ func TestLoopDoesNotAllocate(t *testing.T) {
 		send(t, to[1], all[:n]...)
 		all = all[n:]
 		for busy := true; busy; {
-			before := l.counts.batches
-			if err := l.turn(); err != nil {
+			before := l.in.counts.batches
+			if err := turn(l); err != nil {
 				t.Fatal(err)
 			}
-			busy = l.counts.batches != before
+			busy = l.in.counts.batches != before
 		}
 	}
 	for range warm / burst {

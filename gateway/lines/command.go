@@ -2,7 +2,11 @@
 
 package lines
 
-import "context"
+import (
+	"context"
+
+	"tidegate/internal/netloop"
+)
 
 // Do has f run on the loop between two polls: it may touch what the loop owns, and must not wait. Do
 // itself does not wait. Commands run in the order in which they are given. Those given before Run run
@@ -15,9 +19,17 @@ func (l *Loop) Do(f func()) error {
 	}
 	l.commands = append(l.commands, f)
 	if !l.asked.Swap(true) {
-		l.poller.Wake()
+		l.resting().Wake()
 	}
 	return nil
+}
+
+// resting is where the thread that runs commands rests.
+func (l *Loop) resting() *netloop.Poller {
+	if l.bell != nil {
+		return l.bell
+	}
+	return l.in.poller
 }
 
 // Call is Do that waits until f has run, ctx has ended, or the loop has. It must not be called on the
@@ -55,16 +67,21 @@ func (l *Loop) obey() {
 	for _, f := range commands {
 		f()
 	}
-	l.counts.commands += uint64(len(commands))
+	l.commanded += uint64(len(commands))
 	l.publish()
 }
 
-// wake ends a wait of the loop. The poller may be gone.
-func (l *Loop) wake() {
+// stop has the loop end. The pollers may be gone.
+func (l *Loop) stop() {
+	l.stopping.Store(true)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.ended {
-		l.poller.Wake()
+	if l.ended {
+		return
+	}
+	l.in.poller.Wake()
+	if l.bell != nil {
+		l.bell.Wake()
 	}
 }
 
@@ -82,7 +99,9 @@ func (l *Loop) Close() {
 	for i := range l.lines {
 		_ = l.lines[i].socket.Close()
 	}
-	if l.poller != nil {
-		l.poller.Close()
+	for _, p := range []*netloop.Poller{l.in.poller, l.bell} {
+		if p != nil {
+			p.Close()
+		}
 	}
 }

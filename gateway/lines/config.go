@@ -3,6 +3,7 @@
 package lines
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -39,13 +40,18 @@ type Tap func(dst, src netip.AddrPort, stamp market.Nanos, payload []byte)
 // nil.
 type Config struct {
 	Feeds []Feed
-	// Idle says what the loop does while nothing comes.
+	// Split gives the sockets to a thread of their own: see the package comment.
+	Split bool
+	// Idle says what the loop does while nothing comes. Both threads of a split loop do it.
 	Idle netloop.Idle
 	// Tick is how often pipelines see the time go by, at least. 0: a millisecond.
 	Tick time.Duration
 	// DatagramBytes is the longest datagram that is not cut off. 0: netloop.DatagramBytes.
 	DatagramBytes int
 
+	// Begin is called on each of the loop's threads before it does anything, to pin it for example. If it
+	// fails, so does Run.
+	Begin func(Thread) error
 	// OnTick is called after the pipelines had a tick of their own that no datagram came with.
 	OnTick func(now market.Nanos)
 	// Publish is called after each datagram, tick and round of commands: whatever they led to can be
@@ -58,16 +64,59 @@ type Config struct {
 	// Sources says that Tap wants to know who sent a datagram, for which the kernel does more; without,
 	// src is the zero AddrPort.
 	Sources bool
+
+	slots int // datagrams of a line that are held, a power of two; for tests of a split loop
+}
+
+// A Thread is one of a loop's.
+type Thread uint8
+
+// Threads of a loop.
+const (
+	Books   Thread = iota // has the pipelines, and runs commands and the functions of Config; all, unless the loop is split
+	Sockets               // receives, where the loop is split
+)
+
+// SplitDatagrams is how many datagrams of a line may wait between the threads of a split loop. The
+// kernel's buffer holds what is beyond.
+const SplitDatagrams = 4096
+
+func (c *Config) setDefaults() {
+	c.Tick = cmp.Or(c.Tick, time.Millisecond)
+	c.DatagramBytes = cmp.Or(c.DatagramBytes, netloop.DatagramBytes)
+	if !c.Split {
+		c.slots = netloop.BatchDatagrams
+	}
+	c.slots = cmp.Or(c.slots, SplitDatagrams)
+}
+
+func (c *Config) begin(t Thread) error {
+	if c.Begin == nil {
+		return nil
+	}
+	return c.Begin(t)
+}
+
+// Spinners returns how many threads of the loop spin.
+func (c *Config) Spinners() int {
+	switch {
+	case c.Idle != netloop.Spin:
+		return 0
+	case c.Split:
+		return 2
+	default:
+		return 1
+	}
 }
 
 // spinnerSpare is how many threads Go's scheduler needs beside those that spin. With fewer, timers
 // and network wake-ups of the whole process come up to seconds late.
 const spinnerSpare = 2
 
-// CheckSpinners returns an error if this process has no room for a number of loops that spin.
+// CheckSpinners returns an error if this process has no room for a number of threads that spin.
 func CheckSpinners(spinners int) error {
 	if have := runtime.GOMAXPROCS(0); spinners > 0 && have < spinners+spinnerSpare {
-		return fmt.Errorf("%d spinning loops with GOMAXPROCS=%d: want at least %d, else timers come seconds late: set GOMAXPROCS, or idle to backoff",
+		return fmt.Errorf("%d spinning threads with GOMAXPROCS=%d: want at least %d, else timers come seconds late: set GOMAXPROCS, or idle to backoff",
 			spinners, have, spinners+spinnerSpare)
 	}
 	return nil
@@ -81,10 +130,8 @@ func (c *Config) Validate() error {
 	if c.DatagramBytes < 0 || c.DatagramBytes > 1<<16 {
 		return fmt.Errorf("datagram bytes %d: want 0 to %d", c.DatagramBytes, 1<<16)
 	}
-	if c.Idle == netloop.Spin {
-		if err := CheckSpinners(1); err != nil {
-			return err
-		}
+	if err := CheckSpinners(c.Spinners()); err != nil {
+		return err
 	}
 	taken := make(map[netip.AddrPort]bool)
 	for i := range c.Feeds {

@@ -157,8 +157,21 @@ func send(t testing.TB, s *netloop.Sender, payloads ...[]byte) {
 // go back.
 func TestLoop(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
-	for _, idle := range []netloop.Idle{netloop.Backoff, netloop.Park, netloop.Spin} {
-		t.Run(idle.String(), func(t *testing.T) {
+	for _, c := range []struct {
+		split bool
+		idle  netloop.Idle
+		slots int
+	}{
+		{idle: netloop.Backoff},
+		{idle: netloop.Park},
+		{idle: netloop.Spin},
+		{split: true, idle: netloop.Backoff},
+		{split: true, idle: netloop.Park},
+		{split: true, idle: netloop.Spin},
+		{split: true, idle: netloop.Backoff, slots: 8}, // full most of the time
+	} {
+		idle := c.idle
+		t.Run(fmt.Sprintf("split %t %s %d", c.split, idle, c.slots), func(t *testing.T) {
 			var itch, other nothing
 			var published, woken, ticks, tapped uint64
 			var last market.Nanos
@@ -171,7 +184,7 @@ func TestLoop(t *testing.T) {
 			}
 			p := pipeline(t, &itch)
 			l, to := open(t, Config{
-				Idle:    idle,
+				Split: c.split, slots: c.slots, Idle: idle,
 				Feeds:   []Feed{unicast("one", p, 2), unicast("two", pipeline(t, &other), 1)},
 				Publish: func() { published++; wakeable = true },
 				Wake: func() {
@@ -224,8 +237,11 @@ func TestLoop(t *testing.T) {
 				t.Errorf("published %d times: want once per datagram (7500), tick (%d), round of commands (up to %d) and at the end",
 					published, ticks, s.Commands)
 			}
-			if woken > s.Polls+1 || woken >= 7500 {
+			if !c.split && woken > s.Polls+1 || woken >= 7500+ticks {
 				t.Errorf("woken %d times in %d polls", woken, s.Polls)
+			}
+			if (s.Crowded > 0) != (c.slots > 0) {
+				t.Errorf("%d polls without room, of %d", s.Crowded, s.Polls)
 			}
 			if s.BatchMax < 2 || s.BatchMax > netloop.BatchDatagrams || s.Batches < 7500/netloop.BatchDatagrams {
 				t.Errorf("%d batches of at most %d", s.Batches, s.BatchMax)
@@ -251,9 +267,9 @@ func TestOldestFirst(t *testing.T) {
 		want = append(want, byte(i))
 		send(t, to[line], want[i:])
 	}
-	now := l.clock.now()
+	now := l.in.clock.now()
 	send(t, to[0], []byte("later"))
-	for len(got) < len(want) && l.poll(now) {
+	for len(got) < len(want) && l.in.poll(now) {
 		if len(got)%pollMax != 0 && len(got) != len(want) {
 			t.Fatalf("a poll ended after %d datagrams", len(got)%pollMax)
 		}
@@ -261,10 +277,10 @@ func TestOldestFirst(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%d datagrams, in another order than the %d sent", len(got), len(want))
 	}
-	if !l.poll(now) || len(got) != len(want) {
+	if !l.in.poll(now) || len(got) != len(want) {
 		t.Error("a datagram was handled though it came later, or forgotten")
 	}
-	if !l.poll(l.clock.now()) || len(got) != len(want)+1 {
+	if !l.in.poll(l.in.clock.now()) || len(got) != len(want)+1 {
 		t.Error("the datagram that came later was not handled")
 	}
 }
@@ -278,16 +294,22 @@ func TestNoDatagramIsOlderThanATick(t *testing.T) {
 	})
 	send(t, to[0], []byte("stamped by the kernel"))
 	tick := market.Nanos(time.Now().UnixNano()) + market.Hour
-	l.pass(tick)
-	if !l.poll(l.clock.now()) || stamp != tick {
+	l.in.pass(tick)
+	if !l.in.poll(l.in.clock.now()) || stamp != tick {
 		t.Errorf("a datagram at %d after a tick at %d", stamp, tick)
 	}
 }
 
 // Time passes on a silent line: a gap is announced at its deadline though nothing comes after it.
 func TestSilence(t *testing.T) {
+	for _, split := range []bool{false, true} {
+		testSilence(t, split)
+	}
+}
+
+func testSilence(t *testing.T, split bool) {
 	var sink nothing
-	l, to := open(t, Config{Feeds: []Feed{unicast("one", pipeline(t, &sink), 1)}, Idle: netloop.Park})
+	l, to := open(t, Config{Feeds: []Feed{unicast("one", pipeline(t, &sink), 1)}, Idle: netloop.Park, Split: split})
 	stop := run(t, l)
 	all := packets(t, 30)
 	send(t, to[0], all[:10]...)
@@ -302,9 +324,15 @@ func TestSilence(t *testing.T) {
 
 // What is held back when the loop is stopped is published.
 func TestStopFlushes(t *testing.T) {
+	for _, split := range []bool{false, true} {
+		testStopFlushes(t, split)
+	}
+}
+
+func testStopFlushes(t *testing.T, split bool) {
 	var sink nothing
 	p := pipeline(t, &sink)
-	l, to := open(t, Config{Feeds: []Feed{unicast("one", p, 1)}})
+	l, to := open(t, Config{Feeds: []Feed{unicast("one", p, 1)}, Split: split})
 	all := packets(t, 200)
 	send(t, to[0], all[:100]...)
 	send(t, to[0], all[101:]...)
@@ -318,8 +346,14 @@ func TestStopFlushes(t *testing.T) {
 }
 
 func TestCommands(t *testing.T) {
+	for _, split := range []bool{false, true} {
+		testCommands(t, split)
+	}
+}
+
+func testCommands(t *testing.T, split bool) {
 	var sink nothing
-	l, _ := open(t, Config{Feeds: []Feed{unicast("one", pipeline(t, &sink), 1)}, Idle: netloop.Park, Tick: time.Second})
+	l, _ := open(t, Config{Feeds: []Feed{unicast("one", pipeline(t, &sink), 1)}, Idle: netloop.Park, Tick: time.Second, Split: split})
 	var order []int // owned by the loop
 	do := func(n int) {
 		t.Helper()
@@ -427,9 +461,55 @@ func TestSpinnersNeedRoom(t *testing.T) {
 		}
 	}
 	runtime.GOMAXPROCS(2)
-	_, err := New(Config{Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 1)}, Idle: netloop.Spin})
-	if err == nil || !strings.Contains(err.Error(), "1 spinning loops with GOMAXPROCS=2: want at least 3") {
-		t.Errorf("got %v, want a refusal", err)
+	for split, want := range map[bool]string{
+		false: "1 spinning threads with GOMAXPROCS=2: want at least 3",
+		true:  "2 spinning threads with GOMAXPROCS=2: want at least 4",
+	} {
+		_, err := New(Config{Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 1)}, Idle: netloop.Spin, Split: split})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want a refusal with %q", err, want)
+		}
+	}
+}
+
+// Begin is called on the thread that is meant, before anything else, and can prevent everything.
+func TestBegin(t *testing.T) {
+	for _, split := range []bool{false, true} {
+		failure := errors.New("no such processor")
+		for _, fails := range []int{-1, int(Books), int(Sockets)} {
+			var mu sync.Mutex
+			var begun []Thread
+			l, _ := open(t, Config{
+				Feeds: []Feed{unicast("one", pipeline(t, &nothing{}), 1)}, Split: split,
+				Begin: func(thread Thread) error {
+					mu.Lock()
+					defer mu.Unlock()
+					if begun = append(begun, thread); int(thread) == fails {
+						return failure
+					}
+					return nil
+				},
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- l.Run(ctx) }()
+			if fails == int(Books) || split && fails == int(Sockets) {
+				if err := <-ended; !errors.Is(err, failure) {
+					t.Errorf("split %t: thread %d fails: Run: %v, want %v", split, fails, err, failure)
+				}
+			} else if err := l.Call(t.Context(), func() {}); err != nil {
+				t.Error(err)
+			} else {
+				cancel()
+				if err := <-ended; err != nil {
+					t.Errorf("Run: %v", err)
+				}
+			}
+			cancel()
+			if want := 1 + len(begun[1:]); begun[0] != Books || !split && len(begun) != 1 || want > 2 {
+				t.Errorf("split %t: threads %v began", split, begun)
+			}
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func roughFeed(t *testing.T, seed uint64) []venue.Datagram {
 // live sends datagrams over real sockets through a loop that is recorded, and returns the records that
 // it published and the arbiter's account. Now and then the venue is silent for longer than the
 // deadline of a gap.
-func live(t *testing.T, schema dbn.Schema, path string, limits arbiter.Config, midnight market.Nanos, idle netloop.Idle, datagrams []venue.Datagram) ([]byte, arbiter.Ledger) {
+func live(t *testing.T, schema dbn.Schema, path string, limits arbiter.Config, midnight market.Nanos, loop Config, datagrams []venue.Datagram) ([]byte, arbiter.Ledger) {
 	t.Helper()
 	sink := newRecords(t, schema)
 	cfg := gateway.DefaultConfig(gateway.ITCH)
@@ -77,7 +77,8 @@ func live(t *testing.T, schema dbn.Schema, path string, limits arbiter.Config, m
 	recorded := make(chan error)
 	go func() { recorded <- recorder.Run(ctx) }()
 
-	l, to := open(t, Config{Feeds: []Feed{unicast("one", p, 2)}, Idle: idle, Tap: recorder.Tap, Sources: true})
+	loop.Feeds, loop.Tap, loop.Sources = []Feed{unicast("one", p, 2)}, recorder.Tap, true
+	l, to := open(t, loop)
 	stop := run(t, l)
 	for i, d := range datagrams {
 		send(t, to[d.Line], d.Payload)
@@ -127,11 +128,18 @@ func TestReplayOfCaptureGivesLiveBytes(t *testing.T) {
 	limits := arbiter.DefaultConfig()
 	limits.GapDeadline = 2 * market.Millisecond // so that many gaps come to theirs
 	for seed, c := range []struct {
-		idle   netloop.Idle
+		loop   Config
 		schema dbn.Schema
-	}{{netloop.Backoff, dbn.SchemaMBO}, {netloop.Park, dbn.SchemaMBO}, {netloop.Park, dbn.SchemaBBO1s}, {netloop.Backoff, dbn.SchemaOHLCV1s}} {
-		idle := c.idle
-		t.Run(idle.String()+" "+c.schema.String(), func(t *testing.T) {
+	}{
+		{Config{Idle: netloop.Backoff}, dbn.SchemaMBO},
+		{Config{Idle: netloop.Park}, dbn.SchemaMBO},
+		{Config{Idle: netloop.Park}, dbn.SchemaBBO1s},
+		{Config{Idle: netloop.Backoff}, dbn.SchemaOHLCV1s},
+		{Config{Idle: netloop.Backoff, Split: true}, dbn.SchemaMBO},
+		{Config{Idle: netloop.Park, Split: true}, dbn.SchemaBBO1s},
+		{Config{Idle: netloop.Backoff, Split: true, slots: 4}, dbn.SchemaMBO},
+	} {
+		t.Run(fmt.Sprintf("%s split %t %d %s", c.loop.Idle, c.loop.Split, c.loop.slots, c.schema), func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "live.pcap")
 			datagrams := roughFeed(t, uint64(seed))
@@ -140,7 +148,7 @@ func TestReplayOfCaptureGivesLiveBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, ledger := live(t, c.schema, path, limits, midnight, idle, datagrams)
+			want, ledger := live(t, c.schema, path, limits, midnight, c.loop, datagrams)
 			if ledger.GapsDeadline.Ranges == 0 || ledger.GapsFilled.Ranges == 0 {
 				t.Errorf("%d gaps came to their deadline, %d were filled, want both",
 					ledger.GapsDeadline.Ranges, ledger.GapsFilled.Ranges)

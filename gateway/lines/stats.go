@@ -4,7 +4,7 @@ package lines
 
 import (
 	"net/netip"
-	"slices"
+	"sync"
 
 	"tidegate/arbiter"
 	"tidegate/market"
@@ -31,11 +31,6 @@ type LineStats struct {
 	Warning            string // what an operator should change, "" for nothing
 }
 
-func (s *LineStats) fail(err error) {
-	s.Errors++
-	s.LastError = err
-}
-
 // Stats says what a loop did.
 type Stats struct {
 	Lines     []LineStats
@@ -44,32 +39,56 @@ type Stats struct {
 	BatchMax  int    // most datagrams of one read
 	Spins     uint64 // empty polls after which the loop looked again at once
 	Parks     uint64 // empty polls after which it waited
+	Crowded   uint64 // polls that ended because the second thread of a split loop was too far behind
 	Commands  uint64
 	LastStamp market.Nanos // the loop's time: of its last datagram or tick
 }
 
-// counts are the loop's own.
+// counts are a receiver's.
 type counts struct {
-	batches  uint64
-	batchMax int
-	commands uint64
+	polls, batches, crowded uint64
+	spins, parks            uint64
+	batchMax                int
 }
 
-func (c *counts) batch(n int) {
-	c.batches++
-	c.batchMax = max(c.batchMax, n)
+// reported is what others than its thread know of a receiver.
+type reported struct {
+	sync.Mutex
+	counts
+	faults []faults // by line
+}
+
+// report makes known what the receiver did.
+func (r *receiver) report() {
+	r.reported.Lock()
+	defer r.reported.Unlock()
+	r.reported.counts = r.counts
+	r.reported.spins, r.reported.parks = r.poller.Counts()
+	r.reported.faults = r.reported.faults[:0]
+	for i := range r.lines {
+		r.reported.faults = append(r.reported.faults, r.lines[i].faults)
+	}
 }
 
 // Stats returns a copy of the counters. It must be called on the loop, by way of Do or Call, or after
-// Run has returned.
+// Run has returned. What a split loop's receiving thread counts is as of its last tick.
 func (l *Loop) Stats() Stats {
-	s := Stats{
-		Polls: l.polls, Batches: l.counts.batches, BatchMax: l.counts.batchMax, Commands: l.counts.commands,
-		LastStamp: l.last, Lines: slices.Grow([]LineStats(nil), len(l.lines)),
+	if l.queue == nil {
+		l.in.report()
 	}
-	s.Spins, s.Parks = l.poller.Counts()
+	r := &l.in.reported
+	r.Lock()
+	defer r.Unlock()
+	s := Stats{
+		Polls: r.polls, Batches: r.batches, BatchMax: r.batchMax, Spins: r.spins, Parks: r.parks, Crowded: r.crowded,
+		Commands: l.commanded, LastStamp: l.last, Lines: make([]LineStats, len(l.lines)),
+	}
 	for i := range l.lines {
-		s.Lines = append(s.Lines, l.lines[i].stats)
+		s.Lines[i] = l.lines[i].stats
+		if i < len(r.faults) {
+			f := &r.faults[i]
+			s.Lines[i].KernelDrops, s.Lines[i].Errors, s.Lines[i].LastError = f.kernelDrops, f.errors, f.last
+		}
 		if r := l.lines[i].retransmit; r != nil {
 			s.Lines[i].Requests = r.counts
 		}

@@ -19,13 +19,17 @@ const (
 	// DatagramBytes is room for one datagram: what fits an Ethernet frame, and more. A longer one (a
 	// jumbo frame) is cut off; who expects them asks for more.
 	DatagramBytes = 2048
+	// SlotsMax is how many datagrams a Batch has room for at most.
+	SlotsMax = 1 << 16
 )
 
 // controlBytes is room for the kernel's receive time and drop count.
 const controlBytes = 64
 
-// A Batch is the memory that Receive fills. A loop has one per socket if it takes datagrams in the
-// order of their times, else one for all.
+// A Batch is the memory that Receive fills, in slots of one datagram. A loop has one per socket if it
+// takes datagrams in the order of their times, else one for all. With ReceiveInto the slots are the
+// caller's to use, as a ring for example: those that are not being received into may be read by another
+// thread.
 type Batch struct {
 	headers  []unix.Mmsghdr
 	vectors  []unix.Iovec
@@ -34,14 +38,16 @@ type Batch struct {
 	payloads []byte
 	room     int // bytes per datagram
 	stamps   []market.Nanos
-	n        int // datagrams of the last Receive
+	nameLen  uint32 // room for a sender's name
+	n        int    // datagrams of the last Receive
+	full     bool   // it took as many as it might
 	dropped  uint32
 }
 
 // NewBatch returns memory for a number of datagrams of at most room bytes each.
 func NewBatch(datagrams, room int) *Batch {
-	if datagrams < 1 || datagrams > 1024 || room < 1 || room > 1<<16 {
-		panic(fmt.Sprintf("netloop: batch of %d datagrams of %d bytes: want 1 to 1024 of 1 to 65536", datagrams, room))
+	if datagrams < 1 || datagrams > SlotsMax || room < 1 || room > 1<<16 {
+		panic(fmt.Sprintf("netloop: batch of %d datagrams of %d bytes: want 1 to %d of 1 to 65536", datagrams, room, SlotsMax))
 	}
 	b := &Batch{
 		headers:  make([]unix.Mmsghdr, datagrams),
@@ -51,6 +57,7 @@ func NewBatch(datagrams, room int) *Batch {
 		payloads: make([]byte, datagrams*room),
 		room:     room,
 		stamps:   make([]market.Nanos, datagrams),
+		nameLen:  unix.SizeofSockaddrInet6,
 	}
 	for i := range b.headers {
 		b.vectors[i].Base = &b.payloads[i*room]
@@ -60,54 +67,53 @@ func NewBatch(datagrams, room int) *Batch {
 		h.Iov = &b.vectors[i]
 		h.SetIovlen(1)
 		h.Control = &b.controls[i*controlBytes]
+		b.renew(i)
 	}
-	b.n = datagrams // so that reset sets up all of them
-	b.reset()
 	return b
 }
 
 // OmitSources has the kernel keep to itself who sends, which takes it 40 of some 650 ns for a datagram.
 // It is for a batch that has not been used.
 func (b *Batch) OmitSources() {
-	b.names = nil
+	b.names, b.nameLen = nil, 0
 	for i := range b.headers {
-		b.headers[i].Hdr.Name, b.headers[i].Hdr.Namelen = nil, 0
+		b.headers[i].Hdr.Name = nil
+		b.renew(i)
 	}
 }
 
-// reset gives the kernel back the room that it used.
-func (b *Batch) reset() {
-	var nameBytes uint32
-	if b.names != nil {
-		nameBytes = unix.SizeofSockaddrInet6
-	}
-	for i := range b.headers[:b.n] {
-		h := &b.headers[i].Hdr
-		h.Namelen = nameBytes
-		h.SetControllen(controlBytes)
-	}
-	b.n, b.dropped = 0, 0
+// renew gives the kernel back the room of a slot that it used.
+func (b *Batch) renew(i int) {
+	h := &b.headers[i].Hdr
+	h.Namelen = b.nameLen
+	h.SetControllen(controlBytes)
 }
 
 // Receive takes the datagrams that are there, up to the batch's size, and returns how many. It never
 // waits: 0 means that there are none. What was in the batch before is overwritten.
 //
 // An error is about the socket's state (the interface went down, say); datagrams may come again.
-func (s *Socket) Receive(b *Batch) (int, error) {
-	b.reset()
+func (s *Socket) Receive(b *Batch) (int, error) { return s.ReceiveInto(b, 0, len(b.headers)) }
+
+// ReceiveInto is Receive into at most so many slots from first on, at least one. It leaves the others as
+// they are; Len and Full are about those of this call.
+func (s *Socket) ReceiveInto(b *Batch, first, most int) (int, error) {
+	b.n, b.full, b.dropped = 0, false, 0
+	headers := b.headers[first : first+most]
 	// A raw system call: it does not wait, so the scheduler need not hear of it.
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&b.headers[0])),
-		uintptr(len(b.headers)), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&headers[0])),
+		uintptr(len(headers)), unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		if errno == unix.EAGAIN || errno == unix.EINTR {
 			return 0, nil
 		}
 		return 0, fmt.Errorf("receive: at %s: %w", s.addr, errno)
 	}
-	b.n = int(n)
+	b.n, b.full = int(n), int(n) == most
 	drops := s.drops
-	for i := range b.n {
+	for i := first; i < first+b.n; i++ {
 		b.stamps[i], drops = b.control(i, drops)
+		b.renew(i)
 	}
 	b.dropped, s.drops = drops-s.drops, drops
 	return b.n, nil
@@ -142,8 +148,8 @@ func (b *Batch) control(i int, drops uint32) (market.Nanos, uint32) {
 // Len returns how many datagrams the last Receive took.
 func (b *Batch) Len() int { return b.n }
 
-// Full reports whether the last Receive filled the batch, so that the socket may hold more.
-func (b *Batch) Full() bool { return b.n == len(b.headers) }
+// Full reports whether the last Receive took as many as it might, so that the socket may hold more.
+func (b *Batch) Full() bool { return b.full }
 
 // Payload returns a datagram's bytes, cut to the batch's room. They are valid until the next Receive.
 func (b *Batch) Payload(i int) []byte {

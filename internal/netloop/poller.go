@@ -123,22 +123,31 @@ func (p *Poller) Add(s *Socket) error {
 // of any clock that does not go back. Idle returns at once, or waits until there is a datagram, a
 // Wake or a tick, as the idle strategy has it.
 func (p *Poller) Idle(now market.Nanos, busy bool) error {
+	if !p.Tired(now, busy) {
+		return nil
+	}
+	return p.Park()
+}
+
+// Tired says whether Idle would wait. It is for a loop that must tell others before it does: Tired, if so
+// tell them and look again, Park.
+func (p *Poller) Tired(now market.Nanos, busy bool) bool {
 	if busy {
 		p.quiet = false
-		return nil
+		return false
 	}
 	if !p.quiet {
 		p.quiet, p.quietSince = true, now
 	}
 	if p.idle == Spin || p.idle == Backoff && now-p.quietSince < spinMax {
 		p.spins++
-		return nil
+		return false
 	}
-	return p.park()
+	return true
 }
 
-// park waits in the kernel. After a tick Backoff goes on waiting: silence stays silence.
-func (p *Poller) park() error {
+// Park waits in the kernel. After a tick Backoff goes on waiting: silence stays silence.
+func (p *Poller) Park() error {
 	p.parks++
 	n, err := unix.EpollWait(p.epoll, p.events[:], -1)
 	if errors.Is(err, unix.EINTR) {

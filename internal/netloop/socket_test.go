@@ -138,6 +138,33 @@ func TestOmitSources(t *testing.T) {
 	}
 }
 
+// Slots that are not received into keep what they have.
+func TestReceiveInto(t *testing.T) {
+	s, to := pair(t, Config{Addr: loopback})
+	b := NewBatch(8, 100)
+	all := numbered(1000, 30)
+	held := make([]int, 8) // which datagram is in each slot
+	for sent, slot := 0, 0; sent < len(all); {
+		most := 1 + sent%3
+		most = min(most, 8-slot, len(all)-sent)
+		send(t, to, all[sent:sent+most]...)
+		n, err := s.ReceiveInto(b, slot, most)
+		if err != nil || n != most || !b.Full() || b.Len() != n {
+			t.Fatalf("%d datagrams of %d, full %t: %v", n, most, b.Full(), err)
+		}
+		for i := range n {
+			held[slot+i] = sent + i
+		}
+		sent += n
+		slot = (slot + n) % 8
+		for i, datagram := range held {
+			if sent >= 8 && (!bytes.Equal(b.Payload(i), all[datagram]) || !b.Stamp(i).Defined() || b.Source(i) != to.Local()) {
+				t.Fatalf("slot %d: %x at %d from %s, want datagram %d", i, b.Payload(i), b.Stamp(i), b.Source(i), datagram)
+			}
+		}
+	}
+}
+
 func TestTruncatedDatagramsAreMarked(t *testing.T) {
 	s, to := pair(t, Config{Addr: loopback})
 	payloads := numbered(3, 100)
