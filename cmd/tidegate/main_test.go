@@ -158,6 +158,7 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{"repla", []string{`unexpected argument repla`, `See "tidegate --help"`}},
 		{"replay", []string{`expected "<file> ..."`, `See "tidegate replay --help"`}},
+		{"replay - FILE -", []string{"-: standard input is one file, and was given 2 times"}},
 		{"replay FILE --colour", []string{"unknown flag --colour", `See "tidegate replay --help"`}},
 		{"replay FILE --schema mbo-1", []string{`--schema "mbo-1"`, "want one of", strings.Join(schemas, ", ")}},
 		{"replay FILE --out DIR/y.csv", []string{`--out "`, `y.csv": the output is DBN: want a name that ends in .dbn or .dbn.zst, or - for standard output`}},

@@ -29,6 +29,20 @@ func TestProcess(t *testing.T) {
 		t.Errorf("no file: %v, want exit %d", err, exitUsage)
 	}
 
+	piped := exec.Command(binary, "replay", "-", "--out", "-", "--schema", "trades", "--summary", "none")
+	if piped.Stdin, err = os.Open(a); err != nil {
+		t.Fatal(err)
+	}
+	got, err := piped.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := filepath.Join(dir, "trades.dbn")
+	mustRun(t, "replay", a, "--out", named, "--schema", "trades")
+	if want, _ := os.ReadFile(named); !bytes.Equal(got, want) {
+		t.Errorf("from standard input to standard output: %d bytes, want %d", len(got), len(want))
+	}
+
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		out := filepath.Join(dir, "out-"+signal.String()+".dbn")
 		if err := os.WriteFile(out, []byte("before"), 0o600); err != nil {

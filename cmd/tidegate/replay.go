@@ -21,7 +21,7 @@ import (
 )
 
 type replayCmd struct {
-	Files       []string      `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. Give an A and a B capture as two files."`
+	Files       []string      `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. - is standard input. Give an A and a B capture as two files."`
 	Out         string        `short:"o" placeholder:"FILE" help:"Write what is published, in DBN: to a file whose name ends in .dbn or .dbn.zst, or to standard output (-). A file that exists is replaced when the new one is complete; an interrupt leaves it, and what there is in FILE.partial."`
 	Schema      string        `short:"s" default:"mbo" help:"Schema of the output: ${schemas}."`
 	Book        []string      `short:"b" placeholder:"SYMBOL" help:"Print this symbol's book at the end. May be repeated."`
@@ -59,9 +59,12 @@ func replayVars() map[string]string {
 // options turns the command line into what package replay wants.
 func (c *replayCmd) options() (opt replay.Options, err error) {
 	opt = replay.Options{Paths: c.Files, Out: c.Out, TypedLengths: c.ZeroLengths, Arbiter: arbiter.DefaultConfig()}
-	if c.Out != "" && c.Out != stdoutName && !strings.HasSuffix(c.Out, ".dbn") && !strings.HasSuffix(c.Out, ".dbn.zst") {
+	if c.Out != "" && c.Out != stdName && !strings.HasSuffix(c.Out, ".dbn") && !strings.HasSuffix(c.Out, ".dbn.zst") {
 		return opt, fmt.Errorf("--out %q: the output is DBN: want a name that ends in .dbn or .dbn.zst, or %s for standard output",
-			c.Out, stdoutName)
+			c.Out, stdName)
+	}
+	if opt.Paths, err = inputs(c.Files); err != nil {
+		return opt, err
 	}
 	opt.Arbiter.GapDeadline = market.Nanos(c.GapDeadline)
 	if c.GapDeadline < 0 || c.GapDeadline > time.Minute {
@@ -115,8 +118,24 @@ func (c *replayCmd) retransmit() (r replay.Retransmit, err error) {
 	return r, nil
 }
 
-// stdoutName is standard output as a file on the command line.
-const stdoutName = "-"
+// stdName is standard input, or output, as a file on the command line.
+const stdName = "-"
+
+// inputs returns the paths of the files on the command line.
+func inputs(files []string) ([]string, error) {
+	paths := slices.Clone(files)
+	stdin := 0
+	for i, path := range paths {
+		if path == stdName {
+			paths[i] = "/dev/stdin"
+			stdin++
+		}
+	}
+	if stdin > 1 {
+		return nil, fmt.Errorf("%s: standard input is one file, and was given %d times", stdName, stdin)
+	}
+	return paths, nil
+}
 
 const speedMin, speedMax = 0.001, 1e6
 
@@ -138,7 +157,7 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 		return usageError{err}
 	}
 	say := con.Out
-	if c.Out == stdoutName {
+	if c.Out == stdName {
 		if isTerminal(con.Out) {
 			return usageError{errors.New("--out -: standard output is a terminal: send DBN to a file or into a pipe")}
 		}

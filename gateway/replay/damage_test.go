@@ -77,6 +77,19 @@ func wholePcap(b []byte, n int) (records uint64, atEnd bool) {
 	return records, at == n
 }
 
+// A file without a byte is told from one that is something else, compressed or not.
+func TestEmptyInput(t *testing.T) {
+	for _, b := range [][]byte{nil, gz(t, nil), zst(t, nil)} {
+		if b == nil {
+			b = []byte{}
+		}
+		_, err := replay.Run(context.Background(), replay.Options{Paths: []string{write(t, "empty", b)}})
+		if err == nil || !strings.HasSuffix(err.Error(), "empty: file is empty") {
+			t.Errorf("%d bytes: %v", len(b), err)
+		}
+	}
+}
+
 // A capture cut at any byte gives its whole records, and a fault that says so.
 func TestCutCapture(t *testing.T) {
 	b := formats(t)["pcap"]

@@ -58,6 +58,9 @@ func newSource(r *run, number int, path string, f *openfile.File) (source, error
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, openfile.ErrCut) {
 			rest = failing{io.EOF}
 		}
+		if n == 0 && errors.Is(err, io.EOF) {
+			return nil, openfile.ErrEmpty // compressed
+		}
 		if n == 0 {
 			return nil, err
 		}

@@ -35,7 +35,13 @@ func CreateHeaded(path string) (*HeadedWriter, error) {
 // NewHeaded starts an output that goes to w when it is complete, uncompressed, and until then to the
 // directory for temporary files. name is what errors call it.
 func NewHeaded(name string, w io.Writer) (*HeadedWriter, error) {
-	return createHeaded(name, os.TempDir(), w)
+	dir := os.TempDir()
+	h, err := createHeaded(fmt.Sprintf("%s, in %s until its end", name, dir), dir, w)
+	if err != nil {
+		return nil, err
+	}
+	h.path = name
+	return h, nil
 }
 
 func createHeaded(path, dir string, to io.Writer) (*HeadedWriter, error) {
@@ -143,7 +149,7 @@ func (closed) Close() error              { return nil }
 func (h *HeadedWriter) copyTo(w io.Writer, header []byte) error {
 	d := digest{w: w, h: sha256.New()}
 	if _, err := io.Copy(&d, io.MultiReader(bytes.NewReader(header), h.file)); err != nil {
-		return h.body.explain(err)
+		return fmt.Errorf("write %s: %w", h.path, bare(err))
 	}
 	h.sums = Sums{FileBytes: d.n, PlainBytes: d.n}
 	d.h.Sum(h.sums.File[:0])

@@ -161,11 +161,24 @@ func TestNewHeaded(t *testing.T) {
 	}
 }
 
+// Where an output waits for its end matters if there is no room for it.
+func TestNewHeadedSaysWhere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	t.Setenv("TMPDIR", dir)
+	_, err := NewHeaded("standard output", io.Discard)
+	if want := "create standard output, in " + dir + " until its end: no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // Errors name what was asked for, never a file that the user has not heard of.
 func TestErrorsNameTheTarget(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none", "out.zst")
 	_, err := Create(path)
 	_, herr := CreateHeaded(path)
+	if _, err := Create(""); err == nil || err.Error() != "create : a file needs a name" {
+		t.Errorf("no name: %v", err)
+	}
 	for _, err := range []error{err, herr} {
 		if want := "create " + path + ": no such file or directory"; err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

@@ -19,6 +19,7 @@ import (
 var (
 	errDirectory  = errors.New("is a directory")
 	errNotRegular = errors.New("is not a regular file")
+	errNoName     = errors.New("a file needs a name")
 	errAborted    = errors.New("write after close or abort")
 )
 
@@ -101,6 +102,8 @@ func create(path, compression string) (*Writer, error) {
 func replaceable(path string) error {
 	info, err := os.Stat(path)
 	switch {
+	case path == "":
+		return errNoName
 	case err != nil:
 		return nil // it is free; what else is wrong, creating it will tell
 	case info.IsDir():
