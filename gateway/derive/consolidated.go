@@ -99,32 +99,32 @@ func (d *consolidatedSampled) OnEvents(out []byte, events []market.Event, books 
 			continue
 		}
 		if sale(e) {
-			rec := d.mark(e, s.number)
+			rec := d.market.mark(d.rtype, e, s.number)
 			rec.Price, rec.Side, rec.TsEvent = e.Price, e.Side, e.TsEvent
 			rec.Size, _ = dbn.SaturateSize(e.Size)
 		}
 		if e.Flags&market.FlagLast != 0 && d.update(s, e, books) {
-			d.mark(e, s.number)
+			d.market.mark(d.rtype, e, s.number)
 		}
 	}
 	return out
 }
 
 // mark notes that an instrument changed in the running interval, last by e, and returns its record.
-func (d *consolidatedSampled) mark(e *market.Event, number market.InstrumentID) *dbn.CBBO {
-	m := &d.market.sample
-	for len(m.records) < int(number) {
-		m.records = append(m.records, sampleState{rec: dbn.CBBO{
-			Header: dbn.Header{RType: d.rtype, TsEvent: market.UndefTime},
+func (m *Market) mark(rtype dbn.RType, e *market.Event, number market.InstrumentID) *dbn.CBBO {
+	sample := &m.sample
+	for len(sample.records) < int(number) {
+		sample.records = append(sample.records, sampleState{rec: dbn.CBBO{
+			Header: dbn.Header{RType: rtype, TsEvent: market.UndefTime},
 			Price:  market.UndefPrice, Side: market.NoSide,
 		}})
 	}
-	s := &m.records[number-1]
+	s := &sample.records[number-1]
 	s.rec.PublisherID, s.rec.InstrumentID = e.Publisher, number
 	s.rec.Flags = e.Flags | market.FlagLast
 	if !s.marked {
 		s.marked = true
-		m.dirty = append(m.dirty, number)
+		sample.dirty = append(sample.dirty, number)
 	}
 	return &s.rec
 }

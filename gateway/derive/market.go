@@ -25,6 +25,8 @@ type Market struct {
 	served bool       // by a deriver
 	schema dbn.Schema // then the one it makes
 	sample marketSample
+
+	changed []uint32 // by Exclude and Include
 }
 
 // Numbers numbers the symbols of consolidated instruments. Markets that share it, one for each

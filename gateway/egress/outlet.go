@@ -104,6 +104,10 @@ func (o *outlet) take(e *bus.Entry, now market.Nanos) (grown int) {
 				grown = max(grown, c.intervalEnd(o, e, now))
 			}
 		}
+	case stream.Notice:
+		for _, c := range o.order {
+			grown = max(grown, c.notice(o, e, now))
+		}
 	case stream.Instrument:
 		o.sync()
 		o.pass(e.Instrument)
@@ -144,6 +148,21 @@ func (c *cohort) intervalEnd(o *outlet, e *bus.Entry, now market.Nanos) (grown i
 	before := len(c.span)
 	c.span = c.appendIntervalEnd(c.span, e, now)
 	return o.grew(c, before)
+}
+
+// notice tells the sessions of a cohort what an entry says of their feed.
+func (c *cohort) notice(o *outlet, e *bus.Entry, now market.Nanos) (grown int) {
+	if len(c.live) == 0 {
+		return 0
+	}
+	before := len(c.span)
+	c.span = c.appendNotice(c.span, e, now)
+	return o.grew(c, before)
+}
+
+// appendNotice appends what an entry of that kind says.
+func (x *interest) appendNotice(b []byte, e *bus.Entry, now market.Nanos) []byte {
+	return x.appendSystem(b, dbn.SystemUnset, e.At, string(e.Payload), now)
 }
 
 // appendIntervalEnd appends what an entry of that kind says.

@@ -182,6 +182,8 @@ func (s *session) appendEntry(b []byte, e *bus.Entry, late []market.InstrumentID
 		if c.any.has(schema) {
 			b = c.appendIntervalEnd(b, e, now)
 		}
+	case stream.Notice:
+		b = c.appendNotice(b, e, now)
 	case stream.Instrument:
 		s.outlet.sync()
 		symbol, _ := s.outlet.lookup.Symbol(e.Instrument)

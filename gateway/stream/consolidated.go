@@ -21,7 +21,8 @@ type Consolidated struct {
 	wanted    map[dbn.Schema]int
 	ends      map[dbn.Schema]market.Nanos // of the running interval
 	now       market.Nanos
-	published uint64 // records
+	published uint64           // records
+	stale     map[*Stream]bool // feeds whose quotes are left out
 }
 
 // ConsolidatedSchemas returns the schemas that a consolidated dataset can publish.
@@ -40,6 +41,7 @@ func NewConsolidated(feed uint8, ring *bus.Ring) *Consolidated {
 		markets: make(map[dbn.Schema]*derive.Market),
 		wanted:  make(map[dbn.Schema]int),
 		ends:    make(map[dbn.Schema]market.Nanos),
+		stale:   make(map[*Stream]bool),
 	}
 	c.numbers = derive.NewNumbers(c.meet)
 	return c
@@ -89,7 +91,7 @@ func (c *Consolidated) start(schema dbn.Schema, s *Stream) (*active, error) {
 // of the quotes that stand, however old. What it makes of that is news to nobody and not published.
 func (c *Consolidated) prime(a *active, s *Stream) {
 	for _, in := range s.directory.All() {
-		books := s.pipeline.Books()
+		books := s.source.Books()
 		if books.BBO(in.ID) == book.EmptyBBO {
 			continue
 		}
@@ -97,6 +99,18 @@ func (c *Consolidated) prime(a *active, s *Stream) {
 			Publisher: in.Publisher, Instrument: in.ID, Action: market.None, Side: market.NoSide,
 			Price: market.UndefPrice, Flags: market.FlagLast, TsRecv: c.now,
 		}}, books)
+	}
+}
+
+// setStale takes a feed's quotes out, or back in, and publishes what that changes.
+func (c *Consolidated) setStale(s *Stream, at market.Nanos, stale bool) {
+	c.stale[s] = stale
+	for _, a := range s.shared {
+		change := c.markets[a.schema].Include
+		if stale {
+			change = c.markets[a.schema].Exclude
+		}
+		s.append(c.feed, a, change(s.scratch[:0], s.source.Publisher().ID, at), at)
 	}
 }
 
@@ -116,6 +130,9 @@ func (c *Consolidated) Want(schema dbn.Schema) error {
 			return err
 		}
 		c.prime(a, s)
+		if c.stale[s] {
+			c.markets[schema].Exclude(nil, s.source.Publisher().ID, c.now)
+		}
 	}
 	return nil
 }

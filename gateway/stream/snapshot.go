@@ -54,7 +54,7 @@ func (s *Stream) Serve(now market.Nanos) (more bool) {
 
 // snapshot writes one instrument's and returns how many records that took.
 func (s *Stream) snapshot(target uint32, id market.InstrumentID, now market.Nanos) int {
-	s.orders = s.pipeline.AppendSnapshot(s.orders[:0], id, now)
+	s.orders = s.source.AppendSnapshot(s.orders[:0], id, now)
 	header := bus.Header{
 		At: now, Instrument: id, Target: target, Tag: s.tag(Snapshot, dbn.SchemaMBO),
 	}

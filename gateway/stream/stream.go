@@ -31,6 +31,8 @@ const (
 	SnapshotLast
 	// SnapshotDone: every instrument that Target asked for was served.
 	SnapshotDone
+	// Notice: the payload is a sentence for every subscriber of the feed.
+	Notice
 )
 
 // Config says what a stream is for.
@@ -51,7 +53,7 @@ const snapshotOrdersDefault = 4096
 // A Stream is the way of one feed into the ring. It is owned by the feed's ingest loop.
 type Stream struct {
 	cfg       Config
-	pipeline  *gateway.Pipeline
+	source    Source
 	directory Directory
 	known     map[market.InstrumentID]string // instrument -> symbol, as the directory has it
 	met       []acquaintance                 // the same for small ids, for the path of every event
@@ -126,8 +128,37 @@ func New(cfg Config) (*Stream, error) {
 	return s, nil
 }
 
+// A Source is what a stream asks about what it is given: a pipeline, or the feed of several providers.
+type Source interface {
+	// TopChanged reports whether the update that is being published changed its instrument's best bid or
+	// offer.
+	TopChanged() bool
+	// Symbol returns an instrument's symbol, "" where it is not known.
+	Symbol(market.InstrumentID) string
+	Publisher() market.Publisher
+	Books() gateway.Books
+	// AppendSnapshot appends the state of an instrument's book to dst. See gateway.Pipeline.
+	AppendSnapshot(dst []market.Event, id market.InstrumentID, now market.Nanos) []market.Event
+}
+
 // Attach tells the stream whose Sink it is.
-func (s *Stream) Attach(p *gateway.Pipeline) { s.pipeline = p }
+func (s *Stream) Attach(source Source) { s.source = source }
+
+// Notify tells every subscriber of the feed something.
+func (s *Stream) Notify(at market.Nanos, text string) {
+	s.cfg.Ring.Append(bus.Header{At: at, Tag: s.tag(Notice, 0)}, []byte(text[:min(len(text), noticeMax)]))
+}
+
+// noticeMax is the longest notice: what a subscriber's system message holds.
+const noticeMax = 300
+
+// SetStale says whether the feed's prices can be relied on. Those of a stale feed leave the consolidated
+// dataset at once, and come back with it.
+func (s *Stream) SetStale(at market.Nanos, stale bool) {
+	if s.consolidated != nil {
+		s.consolidated.setStale(s, at, stale)
+	}
+}
 
 // Directory returns the feed's instruments. Any goroutine may read it.
 func (s *Stream) Directory() *Directory { return &s.directory }
@@ -250,7 +281,7 @@ func (s *Stream) quoteMayDiffer(id market.InstrumentID, events []market.Event) b
 		return true
 	}
 	m := &s.met[id]
-	if s.pipeline.TopChanged() {
+	if s.source.TopChanged() {
 		*m |= moved
 	}
 	if *m&moved == 0 {
@@ -364,7 +395,7 @@ func (s *Stream) meetFact(id market.InstrumentID, at market.Nanos) {
 }
 
 // symbol returns what the pipeline calls an instrument.
-func (s *Stream) symbol(id market.InstrumentID) string { return s.pipeline.Symbol(id) }
+func (s *Stream) symbol(id market.InstrumentID) string { return s.source.Symbol(id) }
 
 // meet enters an instrument that the feed has not defined.
 func (s *Stream) meet(id market.InstrumentID, at market.Nanos) {
@@ -375,7 +406,7 @@ func (s *Stream) meet(id market.InstrumentID, at market.Nanos) {
 	if symbol == "" {
 		symbol = fmt.Sprintf("#%d", id) // so that it can be asked for, and is in the mappings
 	}
-	s.enter(market.Instrument{ID: id, Publisher: s.pipeline.Config().Publisher.ID, Symbol: symbol}, at)
+	s.enter(market.Instrument{ID: id, Publisher: s.source.Publisher().ID, Symbol: symbol}, at)
 }
 
 func (s *Stream) enter(in market.Instrument, at market.Nanos) {
