@@ -116,7 +116,7 @@ type page struct {
 var pages = []page{
 	{"/health", "Is the gateway at work? 200 or 503.", (*Server).health},
 	{"/ready", "Does a feed receive? 200 or 503.", (*Server).ready},
-	{"/feeds", "Feeds, lines, ledgers, gaps, epochs, loop, ring, recording.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
+	{"/feeds", "Feeds, lines, ledgers, gaps, epochs, the consolidated dataset, loop, ring, recording.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Feeds(ctx)
 	}},
 	{"/subscribers", "Who is connected, and what they got.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {

@@ -170,13 +170,14 @@ func (b *lockedBuffer) String() string {
 func TestFailedHandshakes(t *testing.T) {
 	certificate, roots := newCertificate(t)
 	var out lockedBuffer
-	s := newStage(t, newWorld(t, bus.DefaultConfig(), market.Second), func(c *Config) {
-		logTo(&out)(c)
-		c.AuthTimeout = 200 * time.Millisecond
-		c.TLSAddr, c.TLS = "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}
-	})
-	addr := s.server.TLSAddr().String()
-	plain := func(send string) net.Conn {
+	stage := func(patience time.Duration) *stage {
+		return newStage(t, newWorld(t, bus.DefaultConfig(), market.Second), func(c *Config) {
+			logTo(&out)(c)
+			c.AuthTimeout = patience
+			c.TLSAddr, c.TLS = "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}
+		})
+	}
+	plain := func(addr, send string) net.Conn {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
@@ -185,10 +186,17 @@ func TestFailedHandshakes(t *testing.T) {
 		io.WriteString(c, send)
 		return c
 	}
+	hasty := stage(time.Millisecond)
+	plain(hasty.server.TLSAddr().String(), "")
+	hasty.until("the failed handshake: timeout", func(st Stats) bool { return st.Handshakes["timeout"] == 1 })
+	if got := out.String(); !strings.Contains(got, " reason=timeout error=") {
+		t.Errorf("timeout: logged %s", got)
+	}
+	s := stage(patience)
+	addr := s.server.TLSAddr().String()
 	for reason, f := range map[string]func(){
-		"not_tls": func() { plain("auth=\n") },
-		"closed":  func() { plain("").Close() },
-		"timeout": func() { plain("") },
+		"not_tls": func() { plain(addr, "auth=\n") },
+		"closed":  func() { plain(addr, "").Close() },
 		"rejected": func() {
 			_, err := tls.Dial("tcp", addr, &tls.Config{ServerName: "localhost"}) // nobody vouches for the gateway
 			if err == nil {
