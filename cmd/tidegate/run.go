@@ -55,10 +55,12 @@ func (c *runCmd) Run(ctx context.Context, con *console) error {
 }
 
 func (c *runCmd) check(cfg *config.Config, con *console) error {
-	if cfg.Loop.Idle == config.Spin {
-		if err := lines.CheckSpinners(1); err != nil {
-			return err
-		}
+	threads, err := threadsOf(&cfg.Loop)
+	if err != nil {
+		return err
+	}
+	if err := lines.CheckSpinners(threads.Spinners()); err != nil {
+		return err
 	}
 	fmt.Fprintf(con.Out, "%s is right: %d feeds, %d keys\n", c.Config, len(cfg.Feeds), len(cfg.Subscribers.Keys))
 	return nil

@@ -71,16 +71,18 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	if err := g.consolidate(); err != nil {
 		return nil, err
 	}
-	if err := usableCPU(cfg.Loop.CPU); err != nil {
+	for _, cpu := range []int{cfg.Loop.CPU, cfg.Loop.ReceiveCPU} {
+		if err := usableCPU(cpu); err != nil {
+			return nil, err
+		}
+	}
+	loopConfig, err := threadsOf(&cfg.Loop)
+	if err != nil {
 		return nil, err
 	}
-	loopConfig := lines.Config{
-		Feeds: feeds, Tick: cfg.Loop.Tick,
-		Tap: g.onDatagram, Sources: cfg.Capture.File != "", OnTick: g.onTick, Publish: g.ring.Publish, Wake: g.onPublished,
-	}
-	if err := loopConfig.Idle.UnmarshalText([]byte(cfg.Loop.Idle)); err != nil {
-		return nil, err
-	}
+	loopConfig.Feeds, loopConfig.Begin = feeds, g.onThread
+	loopConfig.Tap, loopConfig.Sources = g.onDatagram, cfg.Capture.File != ""
+	loopConfig.OnTick, loopConfig.Publish, loopConfig.Wake = g.onTick, g.ring.Publish, g.onPublished
 	if g.loop, err = lines.New(loopConfig); err != nil {
 		return nil, err
 	}
@@ -90,6 +92,20 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	}
 	g.describe()
 	return g, nil
+}
+
+// threadsOf returns how the threads of the ingest loop work.
+func threadsOf(c *config.Loop) (l lines.Config, err error) {
+	l.Split, l.Tick = c.Threading == config.Split, c.Tick
+	return l, l.Idle.UnmarshalText([]byte(c.Idle))
+}
+
+// onThread begins a thread of the ingest loop.
+func (g *liveGateway) onThread(t lines.Thread) error {
+	if t == lines.Sockets {
+		return pin(g.cfg.Loop.ReceiveCPU)
+	}
+	return pin(g.cfg.Loop.CPU)
 }
 
 // feeds makes the pipeline and the stream of each feed.
@@ -165,7 +181,7 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	s := &g.cfg.Subscribers
 	egressConfig := egress.Config{
 		Addr: s.Listen, TLSAddr: s.TLS.Listen, Keys: keysOf(s), Limits: egress.Limits(s.Limits),
-		Loops: s.Loops, Version: version(), Heartbeat: s.Heartbeat, SlowAfter: s.SlowAfter, Log: g.log,
+		Loops: s.Loops, InlineSessions: g.cfg.Loop.Threading.InlineSessions(), Version: version(), Heartbeat: s.Heartbeat, SlowAfter: s.SlowAfter, Log: g.log,
 	}
 	if s.TLS.Listen != "" {
 		g.certificate.Store(&s.TLS.Certificate)
@@ -290,9 +306,12 @@ func (g *liveGateway) describe() {
 	for _, opened := range stats.Lines[n:] { // those that answers to requests come by
 		g.log.Info("retransmission", "feed", opened.Feed, "address", opened.Addr, "servers", g.serversOf(opened.Feed))
 	}
-	args := []any{"idle", string(g.cfg.Loop.Idle), "tick", g.cfg.Loop.Tick.String(), "gomaxprocs", runtime.GOMAXPROCS(0)}
+	args := []any{"threading", string(g.cfg.Loop.Threading), "idle", string(g.cfg.Loop.Idle), "tick", g.cfg.Loop.Tick.String(), "gomaxprocs", runtime.GOMAXPROCS(0)}
 	if g.cfg.Loop.CPU >= 0 {
 		args = append(args, "cpu", g.cfg.Loop.CPU)
+	}
+	if g.cfg.Loop.ReceiveCPU >= 0 {
+		args = append(args, "receive_cpu", g.cfg.Loop.ReceiveCPU)
 	}
 	g.log.Info("ingest loop", args...)
 }
@@ -363,9 +382,7 @@ func (g *liveGateway) start() error {
 	g.endLoop = end
 	go func() {
 		defer close(g.ended)
-		if g.loopErr = pin(g.cfg.Loop.CPU); g.loopErr == nil {
-			g.loopErr = g.loop.Run(ctx)
-		}
+		g.loopErr = g.loop.Run(ctx)
 	}()
 	return nil
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"reflect"
@@ -106,7 +107,7 @@ func TestEverySetting(t *testing.T) {
     rest_max: 4s
 - {name: defaults, protocol: itch, dataset: GLBX.MDP3, lines: [{name: A, address: '127.0.0.1:3'}], retransmit: {servers: ["[2001:db8::1]:5"]}}
 consolidated: {dataset: TIDE.CONS}
-loop: {idle: spin, tick: 500us, cpu: 3}
+loop: {threading: split, idle: spin, tick: 500us, cpu: 3, receive_cpu: 2}
 ring: {chunks: 128, chunk_bytes: 131072}
 subscribers:
   listen: 127.0.0.1:1300
@@ -170,7 +171,7 @@ log: {level: debug, format: json}
 			},
 		},
 		Consolidated: Consolidated{Dataset: "TIDE.CONS"},
-		Loop:         Loop{Idle: Spin, Tick: 500 * time.Microsecond, CPU: 3},
+		Loop:         Loop{Threading: Split, Idle: Spin, Tick: 500 * time.Microsecond, CPU: 3, ReceiveCPU: 2},
 		Ring:         bus.Config{Chunks: 128, ChunkBytes: 128 << 10},
 		Subscribers: Subscribers{
 			Listen: "127.0.0.1:1300", Loops: 2, Heartbeat: 10 * time.Second, SlowAfter: 2 * time.Second,
@@ -324,6 +325,14 @@ func TestListenersThatDoNotClash(t *testing.T) {
 	} {
 		if _, err := parse(small + more); err != nil {
 			t.Errorf("%v for\n%s", err, more)
+		}
+	}
+}
+
+func TestThreading(t *testing.T) {
+	for threading, want := range map[Threading]int{Auto: autoSessions, Inline: math.MaxInt, Shared: 0, Split: 0} {
+		if got := threading.InlineSessions(); got != want {
+			t.Errorf("%s: %d sessions are served inline, want %d", threading, got, want)
 		}
 	}
 }

@@ -49,11 +49,20 @@ func (r *reader) config(c *Config, root value) {
 }
 
 func (r *reader) loop(l *Loop, v value) {
-	v.mapping(
+	found := v.mapping(
+		field{"threading", choice(&l.Threading, []string{"auto", "inline", "shared", "split"}, []Threading{Auto, Inline, Shared, Split})},
 		field{"idle", choice(&l.Idle, []string{"backoff", "park", "spin"}, []Idle{Backoff, Park, Spin})},
 		field{"tick", duration(&l.Tick, 100*time.Microsecond, 100*time.Millisecond)},
 		field{"cpu", integer(&l.CPU, 0, 1023)},
+		field{"receive_cpu", integer(&l.ReceiveCPU, 0, 1023)},
 	)
+	switch receive, ok := found["receive_cpu"]; {
+	case !ok:
+	case l.Threading != Split:
+		receive.mistake(receive.describe(), "none, but with threading split: only there another thread receives")
+	case l.CPU == l.ReceiveCPU && l.CPU >= 0:
+		receive.mistake(receive.describe(), "another processor than cpu")
+	}
 }
 
 func (r *reader) ring(c *Config, v value) {

@@ -19,14 +19,17 @@ var mistakes = []struct {
 		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, consolidated, loop, ring, subscribers, capture, admin, log`,
 	}},
 	{"unknown field inside", small + "loop:\n  tick: 1ms\n  tock: 1ms\n", []string{
-		`etc/c.yaml:11:3: loop: found unknown field "tock", want one of idle, tick, cpu`,
+		`etc/c.yaml:11:3: loop: found unknown field "tock", want one of threading, idle, tick, cpu, receive_cpu`,
 	}},
-	{"anchor", small + "loop: &a {}\n", []string{"etc/c.yaml:9:7: loop: found an anchor, alias or tag, want fields: idle"}},
+	{"anchor", small + "loop: &a {}\n", []string{"etc/c.yaml:9:7: loop: found an anchor, alias or tag, want fields: threading"}},
 	{"words", small + "loop: {idle: sleep}\nlog: {level: loud, format: xml}\n", []string{
 		`etc/c.yaml:9:14: loop.idle: found "sleep", want one of backoff, park, spin`,
 		`etc/c.yaml:10:14: log.level: found "loud", want one of debug, info, warn, error`,
 		`etc/c.yaml:10:28: log.format: found "xml", want one of text, json`,
 	}},
+	{"threads", small + "loop: {threading: many}\n", []string{`etc/c.yaml:9:19: loop.threading: found "many", want one of auto, inline, shared, split`}},
+	{"no such thread", small + "loop: {receive_cpu: 1}\n", []string{`etc/c.yaml:9:21: loop.receive_cpu: found 1, want none, but with threading split: only there another thread receives`}},
+	{"one processor for two threads", small + "loop: {threading: split, cpu: 1, receive_cpu: 1}\n", []string{`etc/c.yaml:9:47: loop.receive_cpu: found 1, want another processor than cpu`}},
 	{"durations", small + "loop:\n  tick: 1\n", []string{`etc/c.yaml:10:9: loop.tick: found 1, want a duration from 100µs to 100ms`}},
 	{"duration out of range", small + "loop:\n  tick: 10s\n", []string{`etc/c.yaml:10:9: loop.tick: found "10s", want a duration`}},
 	{"numbers", small + "loop: {cpu: x}\nring:\n  chunks: 1.5\n  chunk_bytes: -1\n", []string{
