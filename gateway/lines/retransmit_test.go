@@ -103,6 +103,12 @@ func serve(t *testing.T, session moldudp64.Session, messages [][]byte, answers i
 // What both lines have lost comes from a server, or, when it has died, from the next; and the capture,
 // replayed, gives the same bytes.
 func TestRetransmission(t *testing.T) {
+	for name, split := range map[string]bool{"one thread": false, "split": true} {
+		t.Run(name, func(t *testing.T) { retransmission(t, split) })
+	}
+}
+
+func retransmission(t *testing.T, split bool) {
 	const seed = 5
 	session, messages := messagesOf(t, seed)
 	datagrams := roughFeed(t, seed)
@@ -110,7 +116,9 @@ func TestRetransmission(t *testing.T) {
 
 	path := filepath.Join(t.TempDir(), "live.pcap")
 	limits, requests := arbiter.DefaultConfig(), arbiter.DefaultRequestConfig(len(servers))
-	limits.GapDeadline = 20 * market.Second // so that nothing depends on who gets the processor
+	// So that nothing depends on who gets the processor.
+	limits.GapDeadline = 20 * market.Second
+	requests.Timeout, requests.RestMax = 100*market.Millisecond, 200*market.Millisecond
 	midnight, err := replay.ParseDay(time.Now().In(newYork(t)).Format(time.DateOnly))
 	if err != nil {
 		t.Fatal(err)
@@ -132,8 +140,24 @@ func TestRetransmission(t *testing.T) {
 
 	feed := unicast("one", p, 2)
 	feed.Retransmit = Retransmit{Servers: []netip.AddrPort{servers[0].addr(), servers[1].addr()}, Socket: netloop.Config{Addr: loopback}}
-	l, to := open(t, Config{Feeds: []Feed{feed}, Tap: recorder.Tap, Sources: true})
+	l, to := open(t, Config{Feeds: []Feed{feed}, Split: split, Tap: recorder.Tap, Sources: true})
 	stop := run(t, l)
+	// complete waits until nothing is missing, and everything before a message is published.
+	complete := func(before uint64) {
+		t.Helper()
+		for began := time.Now(); ; time.Sleep(time.Millisecond) {
+			var ledger arbiter.Ledger
+			if err := l.Call(t.Context(), func() { ledger, _ = p.Ledger() }); err != nil {
+				t.Fatal(err)
+			}
+			if ledger.Advanced >= before-1 && ledger.GapsOpen.Ranges == 0 {
+				return
+			}
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("stuck at %d of %d messages, with %d missing", ledger.Advanced, before-1, ledger.GapsOpen.Messages)
+			}
+		}
+	}
 	stranger := to[2] // sends to line R, as anybody can
 	for i, d := range datagrams {
 		send(t, to[d.Line], d.Payload)
@@ -141,20 +165,11 @@ func TestRetransmission(t *testing.T) {
 			send(t, stranger, d.Payload)
 			time.Sleep(time.Millisecond)
 		}
-	}
-	end := uint64(len(messages)) + 1
-	for began := time.Now(); ; time.Sleep(time.Millisecond) {
-		var ledger arbiter.Ledger
-		if err := l.Call(t.Context(), func() { ledger, _ = p.Ledger() }); err != nil {
-			t.Fatal(err)
-		}
-		if ledger.Advanced == end-1 {
-			break
-		}
-		if time.Since(began) > 20*time.Second {
-			t.Fatalf("stuck at %d of %d messages", ledger.Advanced, end-1)
+		if i%1000 == 999 {
+			complete(1) // the window has its limit
 		}
 	}
+	complete(uint64(len(messages)) + 1)
 	stop()
 	cancel()
 	if err := <-recorded; err != nil {
