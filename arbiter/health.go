@@ -11,7 +11,9 @@ type LineHealth struct {
 	LastRecv  market.Nanos // TsRecv of its last packet of the session; UndefTime if there was none
 	HighWater uint64       // next sequence as this line knows it, in its own epoch
 	Epoch     uint32       // its epoch; 0 if it delivered nothing of the session
-	Behind    uint64       // messages that other lines made known and this one has not
+	// Behind is how many messages other lines made known and this one has not. It is 0 for line R, which
+	// brings what it is asked for.
+	Behind uint64
 	// BehindSince is when the first of those became known through another line, UndefTime if Behind is
 	// 0. It is up to a millisecond late, never early; of a line far behind for more than about 100 ms
 	// it says at least that.
@@ -28,7 +30,7 @@ func (a *Arbiter) Health(id LineID) LineHealth {
 		BehindSince: market.UndefTime,
 	}
 	switch {
-	case a.epoch.Number == 0:
+	case a.epoch.Number == 0 || id == LineR:
 	case l.epoch != a.epoch.Number:
 		h.Behind, h.BehindSince = a.high-a.epoch.From, a.epoch.TsRecv
 	case l.high < a.high:
