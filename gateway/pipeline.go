@@ -47,6 +47,9 @@ type Config struct {
 	Midnight market.Nanos
 	// SymbolsMax is the most symbols of a feed that names instruments by text.
 	SymbolsMax int
+	// WithholdJoined withholds the events of an epoch that was joined in its middle, from its first message
+	// on: see Withhold. It is for a channel that somebody gets snapshots for.
+	WithholdJoined bool
 }
 
 // DefaultConfig returns the configuration of a feed that comes in datagrams, but for Midnight.
@@ -366,6 +369,9 @@ func (f *fresh) OnEpoch(e arbiter.Epoch) {
 	}
 	p.sink.OnEpoch(e)
 	p.clearBooks(e.TsRecv, e.TsRecv, e.From)
+	if p.cfg.WithholdJoined {
+		p.withhold = e.From > 1
+	}
 }
 
 // OnEnd notes the end of a session. It changes no book: what rests in them at the end of the day is

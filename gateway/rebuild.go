@@ -21,6 +21,8 @@ var (
 	ErrSnapshotAhead = errors.New("the snapshot is ahead of the channel")
 	// ErrRebuildKept: more messages came than may be kept.
 	ErrRebuildKept = errors.New("more messages came meanwhile than may be kept")
+	// ErrSnapshotFaulty: a message of the snapshot cannot be read, or contradicts another one.
+	ErrSnapshotFaulty = errors.New("the snapshot is faulty")
 	// ErrNoRebuild: none was begun, or a new epoch ended it.
 	ErrNoRebuild = errors.New("no rebuild is under way")
 )
@@ -37,6 +39,7 @@ type RebuildCounts struct {
 	Begun    uint64 `json:"begun"`
 	Done     uint64 `json:"done"`
 	Old      uint64 `json:"old"`       // snapshots that were too old
+	Faulty   uint64 `json:"faulty"`    // snapshots with a message that is wrong
 	Kept     uint64 `json:"kept"`      // given up because too much had to be kept
 	Epochs   uint64 `json:"epochs"`    // given up because the publisher restarted
 	Messages uint64 `json:"messages"`  // of snapshots
@@ -83,14 +86,21 @@ func (p *Pipeline) BeginRebuild(bytesMax int) error {
 	return nil
 }
 
-// OnSnapshot takes a block of messages of the snapshot, framed as in the feed's packets.
+// OnSnapshot takes a block of messages of the snapshot, framed as in the feed's packets. With a message that is
+// wrong the rebuild is over: books that are believed without reason are worse than those that are marked.
 func (p *Pipeline) OnSnapshot(block []byte) error {
 	if p.rebuild == nil {
 		return ErrNoRebuild
 	}
-	before := p.rebuild.shadow.counts.Messages
+	c := &p.rebuild.shadow.counts
+	before := c.Messages
 	p.rebuild.shadow.block(block, run{tsRecv: market.UndefTime})
-	p.rebuilds.Messages += p.rebuild.shadow.counts.Messages - before
+	p.rebuilds.Messages += c.Messages - before
+	if n := c.Faults(); n > 0 {
+		p.rebuilds.Faulty++
+		p.CancelRebuild()
+		return fmt.Errorf("%w: %d messages", ErrSnapshotFaulty, n)
+	}
 	return nil
 }
 
@@ -178,6 +188,18 @@ func (p *Pipeline) Withhold(on bool, now market.Nanos) {
 		p.EachBook(func(id market.InstrumentID) { ids = append(ids, id) })
 		s.OnRebuild(ids, now)
 	}
+}
+
+// Withheld reports whether events are not published until a rebuild is done: see Withhold.
+func (p *Pipeline) Withheld() bool { return p.withhold }
+
+// Next returns the sequence of the message that would be published next, 0 before the first packet and where
+// messages come from a file.
+func (p *Pipeline) Next() uint64 {
+	if p.arb == nil {
+		return 0
+	}
+	return p.arb.Next()
 }
 
 // Rebuilds returns how rebuilds went.
