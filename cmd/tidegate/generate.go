@@ -45,13 +45,26 @@ func (generateCaptureCmd) Help() string {
 // tradingMax is the day from the open at 9:30, less a minute for the close.
 const tradingMax = 24*time.Hour - 9*time.Hour - 31*time.Minute
 
+// checkMarket returns an error for a market that the simulated venue cannot make, by the names of its
+// flags.
+func checkMarket(instruments, rate int, trading, tradingMax time.Duration) error {
+	const instrumentsMax, rateMax = 65_535, 10_000_000
+	switch {
+	case instruments < 1 || instruments > instrumentsMax:
+		return fmt.Errorf("--instruments %d: want 1 to %d", instruments, instrumentsMax)
+	case rate < 1 || rate > rateMax:
+		return fmt.Errorf("--rate %d: want 1 to %d", rate, rateMax)
+	case trading < time.Second || trading > tradingMax:
+		return fmt.Errorf("--trading %v: want 1s to %v", trading, tradingMax)
+	default:
+		return nil
+	}
+}
+
 // Run writes the captures.
 func (c *generateCaptureCmd) Run(ctx context.Context, con *console) error {
-	if c.Instruments < 1 {
-		return usageError{fmt.Errorf("--instruments %d: want at least 1", c.Instruments)}
-	}
-	if c.Trading < time.Second || c.Trading > tradingMax {
-		return usageError{fmt.Errorf("--trading %v: want 1s to %v", c.Trading, tradingMax)}
+	if err := checkMarket(c.Instruments, c.Rate, c.Trading, tradingMax); err != nil {
+		return usageError{err}
 	}
 	truth, err := writeCaptures(ctx, c.Dir, c.config())
 	if err != nil {

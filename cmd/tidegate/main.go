@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -100,6 +102,7 @@ func run(ctx context.Context, args []string, con *console) int {
 		kong.Exit(func(code int) { exited = code; panic(exitCalled{}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(con),
+		kong.TypeMapper(reflect.TypeFor[netip.AddrPort](), kong.MapperFunc(decodeAddress)),
 		kong.Vars(replayVars()),
 		kong.Vars(benchVars()),
 		kong.Vars{"version": versionText()},
@@ -167,6 +170,20 @@ func commandOf(err error) string {
 		return p.Context.Selected().FullPath()
 	}
 	return "tidegate"
+}
+
+// decodeAddress reads an address and a port, and says what they are where it is given something else.
+func decodeAddress(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("address", &text); err != nil {
+		return err
+	}
+	addr, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return fmt.Errorf("found %q, want an address and a port, such as 127.0.0.1:26400 or [::1]:26400", text)
+	}
+	target.Set(reflect.ValueOf(addr))
+	return nil
 }
 
 // exitCalled unwinds from kong's exit hook, which it calls after printing help or the version.

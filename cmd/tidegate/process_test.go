@@ -67,7 +67,7 @@ func TestProcess(t *testing.T) {
 		if !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
 			t.Errorf("%v: %v, want exit %d", signal, err, exitInterrupted)
 		}
-		want := "tidegate: " + out + " is as before; what was replayed until now is in " + out + ".partial\ntidegate: interrupted\n"
+		want := "tidegate: what was replayed until now is in " + out + ".partial; " + out + " was not touched\ntidegate: interrupted\n"
 		if stderr.String() != want { // and no progress bar
 			t.Errorf("%v: stderr %q, want %q", signal, stderr.String(), want)
 		}

@@ -22,7 +22,7 @@ import (
 
 type replayCmd struct {
 	Files       []string      `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. - is standard input. Give an A and a B capture as two files."`
-	Out         string        `short:"o" placeholder:"FILE" help:"Write what is published, in DBN: to a file whose name ends in .dbn or .dbn.zst, or to standard output (-). A file that exists is replaced when the new one is complete; an interrupt leaves it, and what there is in FILE.partial."`
+	Out         *string       `short:"o" placeholder:"FILE" help:"Write what is published, in DBN: to a file whose name ends in .dbn or .dbn.zst, or to standard output (-). A file that exists is replaced when the new one is complete; an interrupt leaves it, and what there is in FILE.partial."`
 	Schema      string        `short:"s" default:"mbo" help:"Schema of the output: ${schemas}."`
 	Book        []string      `short:"b" placeholder:"SYMBOL" help:"Print this symbol's book at the end. May be repeated."`
 	Depth       int           `default:"10" help:"Levels of each side that --book prints."`
@@ -58,10 +58,12 @@ func replayVars() map[string]string {
 
 // options turns the command line into what package replay wants.
 func (c *replayCmd) options() (opt replay.Options, err error) {
-	opt = replay.Options{Paths: c.Files, Out: c.Out, TypedLengths: c.ZeroLengths, Arbiter: arbiter.DefaultConfig()}
-	if c.Out != "" && c.Out != stdName && !strings.HasSuffix(c.Out, ".dbn") && !strings.HasSuffix(c.Out, ".dbn.zst") {
-		return opt, fmt.Errorf("--out %q: the output is DBN: want a name that ends in .dbn or .dbn.zst, or %s for standard output",
-			c.Out, stdName)
+	opt = replay.Options{Paths: c.Files, TypedLengths: c.ZeroLengths, Arbiter: arbiter.DefaultConfig()}
+	if c.Out != nil { // an empty name is one that a script has lost
+		if opt.Out = *c.Out; opt.Out != stdName && !strings.HasSuffix(opt.Out, ".dbn") && !strings.HasSuffix(opt.Out, ".dbn.zst") {
+			return opt, fmt.Errorf("--out %q: the output is DBN: want a name that ends in .dbn or .dbn.zst, or %s for standard output",
+				opt.Out, stdName)
+		}
 	}
 	if opt.Paths, err = inputs(c.Files); err != nil {
 		return opt, err
@@ -74,7 +76,7 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 	if opt.Schema, ok = dbn.ParseSchema(c.Schema); !ok || !slices.Contains(derive.Schemas(), opt.Schema) {
 		return opt, fmt.Errorf("--schema %q: want one of %s", c.Schema, replayVars()["schemas"])
 	}
-	if opt.Schema != dbn.SchemaMBO && c.Out == "" {
+	if opt.Schema != dbn.SchemaMBO && opt.Out == "" {
 		return opt, fmt.Errorf("--schema %s: it is the schema of --out, which is missing", opt.Schema)
 	}
 	if opt.Speed, err = parseSpeed(c.Speed); err != nil {
@@ -157,7 +159,7 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 		return usageError{err}
 	}
 	say := con.Out
-	if c.Out == stdName {
+	if opt.Out == stdName {
 		if isTerminal(con.Out) {
 			return usageError{errors.New("--out -: standard output is a terminal: send DBN to a file or into a pipe")}
 		}
@@ -183,7 +185,7 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 		err = rerr
 	}
 	if o := result.Summary.Output; o != nil && o.Partial {
-		fmt.Fprintf(con.Err, "tidegate: %s is as before; what was replayed until now is in %s\n", c.Out, o.Path)
+		fmt.Fprintf(con.Err, "tidegate: what was replayed until now is in %s; %s was not touched\n", o.Path, opt.Out)
 	}
 	if err != nil {
 		return err

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"tidegate/internal/venue"
@@ -62,6 +64,9 @@ With --soup and --glimpse it also changes what goes wrong with messages and snap
 Both have refuse (logins) and stalled (nothing is sent), which are true or false; drop_after, the messages after which a connection is closed; and drip, a limit in bytes per second. Snapshots also have stale, and truncate, the messages after which they end without an end.`
 }
 
+// venueTradingMax is the day from the open, two seconds after its start, less a minute for the close.
+const venueTradingMax = 24*time.Hour - time.Minute - 2*time.Second
+
 func (c *venueCmd) config() (livevenue.Config, error) {
 	cfg := livevenue.DefaultConfig(c.Seed)
 	cfg.Interface, cfg.Hops, cfg.Retransmit, cfg.Control = c.Interface, c.Hops, c.Retransmit, c.Control
@@ -72,8 +77,12 @@ func (c *venueCmd) config() (livevenue.Config, error) {
 	if live.Speed, err = parseSpeed(c.Speed); err != nil || live.Speed == 0 {
 		return cfg, fmt.Errorf("--speed %q: want a multiple from 0.001x to %dx", c.Speed, venue.SpeedMax)
 	}
-	if c.Instruments < 1 {
-		return cfg, fmt.Errorf("--instruments %d: want at least 1", c.Instruments)
+	trading := c.Trading
+	if trading == 0 {
+		trading = venueTradingMax // until stopped
+	}
+	if err := checkMarket(c.Instruments, c.Rate, trading, venueTradingMax); err != nil {
+		return cfg, err
 	}
 	m := &live.Feed.Market
 	m.Rate, m.Listings = c.Rate, venue.Listings(c.Instruments)
@@ -100,6 +109,9 @@ func (c *venueCmd) Run(ctx context.Context, con *console) error {
 		return usageError{err}
 	}
 	v, err := livevenue.Open(cfg)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: another venue may be running; --retransmit and --control take other addresses", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"tidegate/internal/venue"
 	"tidegate/internal/venue/livevenue"
@@ -45,13 +47,18 @@ func TestVenueUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"--speed max":         "--speed \"max\": want a multiple from 0.001x to 10000x",
 		"--speed 20000x":      "speed 20000: want 0.001 to 10000",
-		"--instruments 0":     "--instruments 0: want at least 1",
-		"--rate 0":            "rate 0 messages a second: want 1 to",
-		"--trading 1ms":       "trading 1000000 ns: want at least 1 s",
+		"--instruments 0":     "--instruments 0: want 1 to 65535",
+		"--instruments 65536": "--instruments 65536: want 1 to 65535",
+		"--rate 0":            "--rate 0: want 1 to 10000000",
+		"--trading 1ms":       "--trading 1ms: want 1s to 23h58m58s",
+		"--trading 24h":       "--trading 24h0m0s: want 1s to 23h58m58s",
+		"--trading=-1s":       "--trading -1s: want 1s to 23h58m58s",
 		"--history 0":         "history 0 messages: want 1 to",
 		"--requests 0":        "requests per second 0: want 1 to",
 		"--control 0.0.0.0:0": "control address 0.0.0.0:0: want one of the loopback interface",
-		"--a here":            "--a",
+		"--a here":            `--a: found "here", want an address and a port, such as 127.0.0.1:26400 or [::1]:26400`,
+		"--b 127.0.0.1":       `--b: found "127.0.0.1", want an address and a port`,
+		"--control nope:1":    `--control: found "nope:1", want an address and a port`,
 		"--b 239.1.1.1:26400": "want an interface for a multicast group",
 	} {
 		code, stdout, stderr := tidegate(t, venueArgs(t, strings.Fields(line)...)...)
@@ -71,6 +78,37 @@ func TestVenueFailures(t *testing.T) {
 			t.Errorf("venue %s: exit %d, stdout %q, stderr %q; want %q", line, code, stdout, stderr, want)
 		}
 	}
+}
+
+// The longest day is one that the venue takes: what the flags say, its configuration must.
+func TestVenueLimits(t *testing.T) {
+	for _, c := range []venueCmd{{Trading: venueTradingMax, Instruments: 1, Rate: 10_000_000}, {Trading: time.Second, Instruments: 65_535, Rate: 1}} {
+		c.Speed, c.History, c.Requests = "1x", 1, 1
+		c.A, c.B = netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2")
+		c.Control = netip.MustParseAddrPort("127.0.0.1:3")
+		if _, err := c.config(); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	for _, c := range []generateCaptureCmd{{Trading: tradingMax, Instruments: 1, Rate: 10_000_000}, {Trading: time.Second, Instruments: 65_535, Rate: 1}} {
+		if err := c.config().Validate(); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// A second venue is told why it cannot be.
+func TestVenueAddressInUse(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	code, _, stderr := tidegate(t, venueArgs(t, "--retransmit", conn.LocalAddr().String())...)
+	if code != exitFailure {
+		t.Errorf("exit %d", code)
+	}
+	wantContains(t, "stderr", stderr, "address already in use: another venue may be running; --retransmit and --control take other addresses")
 }
 
 // A venue with a closing time ends by itself and says what it did.
