@@ -119,7 +119,7 @@ func (k *keeper) turn() error {
 		err = errors.Join(err, k.retain(&l)) // also if packing failed, for want of space perhaps
 	}
 	k.look(&l)
-	if low {
+	if free, ferr := k.j.fs.FreeBytes(k.j.cfg.Dir); low && ferr == nil && free >= k.need() {
 		select {
 		case k.j.writer.room <- struct{}{}:
 		default:
@@ -127,6 +127,9 @@ func (k *keeper) turn() error {
 	}
 	return err
 }
+
+// need is the free space without which no segment is made.
+func (k *keeper) need() int64 { return k.j.cfg.SegmentBytes + k.j.cfg.ReserveBytes }
 
 // spaceLow reports whether the segment after the next could not be made.
 func (k *keeper) spaceLow() (bool, error) {
@@ -139,7 +142,7 @@ func (k *keeper) spaceLow() (bool, error) {
 // for it.
 func (k *keeper) makeRoom() error {
 	c := &k.j.cfg
-	need := c.SegmentBytes + c.ReserveBytes
+	need := k.need()
 	free, err := k.j.fs.FreeBytes(c.Dir)
 	if err == nil && free < need {
 		if err = k.turn(); err == nil {

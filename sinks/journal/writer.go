@@ -108,6 +108,11 @@ func (w *writer) await() bool {
 		}
 		q.parked.Store(false)
 	}
+	select {
+	case <-w.j.closing:
+		return false
+	default:
+	}
 	timer := time.NewTimer(w.j.cfg.CommitEvery)
 	defer timer.Stop()
 	for q.waiting(w.safe) < w.j.cfg.CommitBytes {
