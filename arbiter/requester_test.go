@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -220,3 +221,74 @@ func TestRequesterDoesNotAllocate(t *testing.T) {
 }
 
 var zeros = make([]byte, 64)
+
+// Any packets on any lines at any times: no panic, no request twice while in flight, and both accounts
+// balance.
+func FuzzRequester(f *testing.F) {
+	f.Add([]byte{0, 1, 1, 1, 0, 9, 1, 1, 2, 2, 3, 1, 3, 0, 0, 200})
+	f.Add([]byte{0, 1, 8, 1, 4, 9, 1, 1, 0, 1, 1, 1, 7, 0, 0, 255, 2, 1, 1, 1})
+	f.Fuzz(func(t *testing.T, program []byte) {
+		a, err := New(smallConfig(4), &discard{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := DefaultRequestConfig(2)
+		cfg.MessagesMax, cfg.InFlightMax, cfg.FailuresMax, cfg.RestMin = 3, 3, 2, cfg.Timeout
+		r, err := NewRequester(cfg, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := worldStart
+		ask := func(at market.Nanos) {
+			for n := 0; ; n++ {
+				q, ok := r.Next(at)
+				if !ok {
+					break
+				}
+				if n > cfg.InFlightMax || q.Count < 1 || q.Count > cfg.MessagesMax || q.Session != a.session || r.asked.crowds(q) {
+					t.Fatalf("request %d at this time: %+v", n, q)
+				}
+			}
+			if due := r.Due(); due.Defined() && due <= at {
+				t.Fatalf("due at %d, and it is %d", due, at)
+			}
+		}
+		for ; len(program) >= 4; program = program[4:] {
+			what, seq, count, wait := program[0], program[1], program[2], program[3]
+			now += market.Nanos(wait) * 100 * market.Microsecond
+			tickBoth(a, r, now, ask)
+			p := Packet{
+				Session: SessionOf([]byte{'S', what >> 6 & 1}), Seq: uint64(seq), Count: uint32(count % 8), TsRecv: now, TsSend: market.UndefTime,
+				Line: []LineID{LineA, LineB, LineR}[what%3], Kind: Kind(what >> 4 % 4),
+			}
+			if what&8 != 0 {
+				p.TsSend = now
+			}
+			if what&128 != 0 {
+				p.Seq += 1 << 63
+			}
+			p.Messages = zeros[:p.Count]
+			if p.Line == LineR {
+				r.OnPacket(&p)
+			} else {
+				a.OnPacket(&p)
+			}
+			ask(now)
+			ledger, requests := a.Ledger(), r.Ledger()
+			if err := errors.Join(ledger.Balanced(), requests.Balanced()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// crowds reports whether a request that was just made overlaps another in flight.
+func (l *askedList) crowds(q Request) bool {
+	n := 0
+	for _, i := range l.flying {
+		if o := &l.ring[i]; o.from < q.Seq+uint64(q.Count) && q.Seq < o.to {
+			n++
+		}
+	}
+	return n != 1
+}
