@@ -98,25 +98,27 @@ func (m *MBO) Event(e *market.Event) {
 // loses its high bits, and a larger size is written as the largest; whoever must count or refuse
 // those asks SaturateSize. It does not allocate if b has room.
 func AppendMBO(b []byte, e *market.Event) []byte {
+	b, p := extend(b, mboSize)
+	PutMBO(p, e)
+	return b
+}
+
+// PutMBO is AppendMBO to where b begins, in place. It panics if b has no room for the record.
+//
+// Nearly all that is published are these records, so they are written in words of eight bytes. By way of
+// an MBO, which has Append write field by field, all that is done for a datagram of one message took 10 ns
+// of 135 more (BenchmarkDatagram of gateway/stream; Go 1.26.8, 2 shared cores of a Xeon, 2026-11-22).
+func PutMBO(b []byte, e *market.Event) {
+	b = b[:mboSize]
 	size, _ := SaturateSize(e.Size)
-	m := MBO{
-		Header: Header{
-			PublisherID:  e.Publisher,
-			InstrumentID: e.Instrument,
-			TsEvent:      e.TsEvent,
-		},
-		OrderID:   e.OrderID,
-		Price:     e.Price,
-		Size:      size,
-		Flags:     e.Flags,
-		ChannelID: e.Channel,
-		Action:    e.Action,
-		Side:      e.Side,
-		TsRecv:    e.TsRecv,
-		TsInDelta: e.TsInDelta,
-		Sequence:  uint32(e.Seq),
-	}
-	return m.Append(b)
+	le := binary.LittleEndian
+	le.PutUint64(b, mboSize/4|uint64(RTypeMBO)<<8|uint64(e.Publisher)<<16|uint64(e.Instrument)<<32)
+	le.PutUint64(b[8:], uint64(e.TsEvent))
+	le.PutUint64(b[16:], e.OrderID)
+	le.PutUint64(b[24:], uint64(e.Price))
+	le.PutUint64(b[32:], uint64(size)|uint64(e.Flags)<<32|uint64(e.Channel)<<40|uint64(e.Action)<<48|uint64(e.Side)<<56)
+	le.PutUint64(b[40:], uint64(e.TsRecv))
+	le.PutUint64(b[48:], uint64(uint32(e.TsInDelta))|e.Seq<<32)
 }
 
 // SaturateSize returns s as the 32 bits that DBN has for a size. exact is false where s is larger

@@ -307,7 +307,7 @@ func (s *Stream) appendMBO(events []market.Event) {
 		b := s.cfg.Ring.Reserve(bus.Header{
 			At: e.TsRecv, Instrument: e.Instrument, Tag: s.tag(Record, dbn.SchemaMBO),
 		}, mboSize)
-		dbn.AppendMBO(b[:0], e)
+		dbn.PutMBO(b, e)
 	}
 }
 
