@@ -167,7 +167,7 @@ func (o *FanoutOptions) flood(g *rig, server string, n int) (*fan, error) {
 	l := load{Batch: fanoutBatch}
 	var config any = natsConfig{Load: l, Page: g.path("page")}
 	if server == "gateway" {
-		config = gatewayConfig{Idle: o.Threads.Idle, Loops: o.Threads.Loops, LockOSThread: o.Threads.LockOSThread}
+		config = gatewayConfig{Threads: o.Threads}
 	}
 	serve, at, err := g.server(server, config)
 	if err != nil {
@@ -279,9 +279,7 @@ func (o *FanoutOptions) stall(ctx context.Context, r *Result) error {
 func (o *FanoutOptions) paced(g *rig, stalled int) (h histogram, err error) {
 	l := load{Rate: o.StallRate, Batch: stallBatch}
 	messages := int(o.StallRate * o.Duration.Seconds())
-	serve, at, err := g.server("gateway", gatewayConfig{
-		Idle: o.Threads.Idle, Loops: o.Threads.Loops, LockOSThread: o.Threads.LockOSThread, SendBufferBytes: stallBuffer,
-	})
+	serve, at, err := g.server("gateway", gatewayConfig{Threads: o.Threads, SendBufferBytes: stallBuffer})
 	if err != nil {
 		return h, err
 	}

@@ -9,10 +9,13 @@ import (
 	"fmt"
 	"runtime"
 
+	"golang.org/x/sys/unix"
+
 	"tidegate/arbiter"
 	"tidegate/codec/dbn"
 	"tidegate/codec/lsg"
 	"tidegate/gateway"
+	"tidegate/gateway/config"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
 	"tidegate/gateway/stream"
@@ -24,9 +27,7 @@ import (
 
 // gatewayConfig says how the gateway's threads work.
 type gatewayConfig struct {
-	Idle            netloop.Idle
-	Loops           int  // of egress
-	LockOSThread    bool // of egress's loops
+	Threads         Threads
 	SendBufferBytes int
 	Stages          int    // messages whose book and ring times are kept; 0 for none
 	StageFile       string // where they go
@@ -75,8 +76,11 @@ func newGatewayRole(c clock, args json.RawMessage) (role, error) {
 	g.end = end
 	go func() {
 		runtime.LockOSThread() // so that cpu is that of the loop's thread
+		before := cpuOf(unix.RUSAGE_SELF)
 		err := g.loop.Run(ctx)
-		g.cpu = threadCPU()
+		if g.cpu = threadCPU(); g.cfg.Threads.Threading == config.Split {
+			g.cpu = cpuOf(unix.RUSAGE_SELF) - before // the other thread is gone, and nobody else does much
+		}
 		g.ended <- err
 	}()
 	return g, nil
@@ -102,7 +106,7 @@ func (g *gatewayRole) open() (err error) {
 		Feeds: []lines.Feed{{Name: "bench", Pipeline: g.pipe, Lines: []lines.Line{
 			{ID: arbiter.LineA, Socket: netloop.Config{Addr: loopback}},
 		}}},
-		Idle: g.cfg.Idle, OnTick: g.onTick, Publish: g.publish(), Wake: g.wake,
+		Split: g.cfg.Threads.Threading == config.Split, Idle: g.cfg.Threads.Idle, OnTick: g.onTick, Publish: g.publish(), Wake: g.wake,
 	}); err != nil {
 		return err
 	}
@@ -118,7 +122,8 @@ func (g *gatewayRole) serve() error {
 	limits.ConnectionsPerSecond, limits.SessionsPerKey = 1<<20, 1<<20
 	g.server, err = egress.New(egress.Config{
 		Addr: loopback.String(), Keys: []egress.Key{{Name: "bench", Key: key}}, Limits: limits,
-		Loops: g.cfg.Loops, LockOSThread: g.cfg.LockOSThread, SendBufferBytes: g.cfg.SendBufferBytes,
+		Loops: g.cfg.Threads.Loops, LockOSThread: g.cfg.Threads.LockOSThread, SendBufferBytes: g.cfg.SendBufferBytes,
+		InlineSessions: g.cfg.Threads.Threading.InlineSessions(),
 		Feeds: []egress.Feed{{
 			Dataset: dataset, Number: 0, Ring: g.ring, Directory: g.stream.Directory(), Schemas: []dbn.Schema{dbn.SchemaMBO},
 			Do: func(f func(egress.Upstream)) {

@@ -49,7 +49,7 @@ func (o *LatencyOptions) ingest(ctx context.Context, r *Result) error {
 func (o *LatencyOptions) flood(g *rig, server string) (packets, nanos float64, err error) {
 	var config any = relayConfig{Idle: o.Threads.Idle, Page: g.path("page")}
 	if server == "gateway" {
-		config = gatewayConfig{Idle: o.Threads.Idle, Loops: 1, Page: g.path("page")}
+		config = gatewayConfig{Threads: o.Threads, Page: g.path("page")}
 	}
 	serve, at, err := g.server(server, config)
 	if err != nil {

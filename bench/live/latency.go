@@ -116,10 +116,7 @@ func (o *LatencyOptions) pass(g *rig, server string, rate float64) (*passage, er
 	messages := warm + int(rate*o.Duration.Seconds())
 	var config any = relayConfig{Idle: o.Threads.Idle}
 	if server == "gateway" {
-		config = gatewayConfig{
-			Idle: o.Threads.Idle, Loops: o.Threads.Loops, LockOSThread: o.Threads.LockOSThread,
-			Stages: messages, StageFile: g.path("stages"),
-		}
+		config = gatewayConfig{Threads: o.Threads, Stages: messages, StageFile: g.path("stages")}
 	}
 	serve, at, err := g.server(server, config)
 	if err != nil {

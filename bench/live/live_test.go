@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tidegate/gateway/config"
 	"tidegate/internal/netloop"
 )
 
@@ -46,6 +47,23 @@ func smallLatency() LatencyOptions {
 func smallFanout() FanoutOptions {
 	return FanoutOptions{
 		Common: common(), Subscribers: []int{3}, Duration: 400 * time.Millisecond, StallSubscribers: 5, StallRate: 20_000,
+	}
+}
+
+// However the gateway divides the work: every message arrives, as it should be.
+func TestThreadings(t *testing.T) {
+	for _, threading := range []config.Threading{config.Inline, config.Shared, config.Split} {
+		o := smallLatency()
+		o.Threads.Threading, o.Duration = threading, 300*time.Millisecond
+		r, err := RunLatency(t.Context(), o)
+		if err != nil {
+			t.Fatalf("%s: %v", threading, err)
+		}
+		for _, f := range r.Figures {
+			if strings.HasPrefix(f.Name, "ingest CPU") && f.Rounds[0] <= 0 {
+				t.Errorf("%s: %s: %v", threading, f.Name, f.Rounds)
+			}
+		}
 	}
 }
 
@@ -260,6 +278,10 @@ func TestOptions(t *testing.T) {
 		"rounds 0":                    func(o *LatencyOptions) { o.Rounds = 0 },
 		"egress loops 0":              func(o *LatencyOptions) { o.Threads.Loops = 0 },
 		"idle spin with GOMAXPROCS=2": func(o *LatencyOptions) { o.Threads.Idle, o.Threads.GOMAXPROCS = netloop.Spin, 2 },
+		"idle spin with GOMAXPROCS=3": func(o *LatencyOptions) {
+			o.Threads.Idle, o.Threads.GOMAXPROCS, o.Threads.Threading = netloop.Spin, 3, config.Split
+		},
+		`threading "many"`: func(o *LatencyOptions) { o.Threads.Threading = "many" },
 	} {
 		o := smallLatency()
 		change(&o)

@@ -12,40 +12,49 @@ import (
 	"runtime"
 	"time"
 
+	"tidegate/gateway/config"
 	"tidegate/internal/netloop"
 )
 
 // Threads says how the threads of the measured processes work. Nothing spins unless it is told to.
 type Threads struct {
-	Idle         netloop.Idle `json:"idle"`          // of gateway and relay, while no datagram comes
-	Loops        int          `json:"egress_loops"`  // of the gateway's egress
-	LockOSThread bool         `json:"egress_locked"` // each egress loop has a thread of its own
-	GOMAXPROCS   int          `json:"gomaxprocs"`    // of the servers; 0: as the runtime likes
-	SenderSpin   bool         `json:"sender_spin"`   // between messages, instead of sleeping
-	ReaderSpin   bool         `json:"reader_spin"`   // subscribers, instead of waiting in epoll
+	Threading    config.Threading `json:"threading"`     // of the gateway
+	Idle         netloop.Idle     `json:"idle"`          // of gateway and relay, while no datagram comes
+	Loops        int              `json:"egress_loops"`  // of the gateway's egress
+	LockOSThread bool             `json:"egress_locked"` // each egress loop has a thread of its own
+	GOMAXPROCS   int              `json:"gomaxprocs"`    // of the servers; 0: as the runtime likes
+	SenderSpin   bool             `json:"sender_spin"`   // between messages, instead of sleeping
+	ReaderSpin   bool             `json:"reader_spin"`   // subscribers, instead of waiting in epoll
 }
 
 // parked are the threads of measurements that are not told otherwise: on two cores, a loop that spins
 // takes the time from the thread that it waits for.
-var parked = Threads{Idle: netloop.Park, Loops: 1}
+var parked = Threads{Threading: config.Auto, Idle: netloop.Park, Loops: 1}
 
 func (t *Threads) validate() error {
-	procs := t.GOMAXPROCS
+	procs, want := t.GOMAXPROCS, spinProcs
 	if procs == 0 {
 		procs = runtime.GOMAXPROCS(0)
+	}
+	switch t.Threading {
+	case config.Auto, config.Inline, config.Shared:
+	case config.Split:
+		want++
+	default:
+		return fmt.Errorf("threading %q: want auto, inline, shared or split", t.Threading)
 	}
 	switch {
 	case t.Loops < 1 || t.Loops > 32:
 		return fmt.Errorf("egress loops %d: want 1 to 32", t.Loops)
 	case t.GOMAXPROCS < 0 || t.GOMAXPROCS > 1024:
 		return fmt.Errorf("gomaxprocs %d: want 0 to 1024", t.GOMAXPROCS)
-	case t.Idle == netloop.Spin && procs < spinProcs:
-		return fmt.Errorf("idle spin with GOMAXPROCS=%d: want at least %d, else timers come seconds late", procs, spinProcs)
+	case t.Idle == netloop.Spin && procs < want:
+		return fmt.Errorf("idle spin with GOMAXPROCS=%d: want at least %d, else timers come seconds late", procs, want)
 	}
 	return nil
 }
 
-// spinProcs is what the ingest loop asks for that spins; see lines.CheckSpinners.
+// spinProcs is what an ingest loop of one thread asks for that spins; see lines.CheckSpinners.
 const spinProcs = 3
 
 // Common are the options of every measurement.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	benchlive "tidegate/bench/live"
+	"tidegate/gateway/config"
 	"tidegate/internal/netloop"
 )
 
@@ -24,6 +25,7 @@ type benchLiveCmds struct {
 type liveOptions struct {
 	Rounds       int           `placeholder:"N" help:"How often each server is measured, in turn."`
 	Duration     time.Duration `placeholder:"TIME" help:"Length of each measurement."`
+	Threading    string        `default:"auto" enum:"auto,inline,shared,split" help:"How the gateway divides the work among threads: ${enum}. See loop.threading in the configuration."`
 	Idle         string        `default:"park" enum:"park,backoff,spin" help:"What gateway and relay do while no datagram comes: ${enum}. Backoff looks again for 50 µs before it parks; spin needs --procs 3 or more."`
 	EgressLoops  int           `default:"1" placeholder:"N" help:"Event loops of the gateway's subscribers."`
 	EgressLocked bool          `help:"Give each of them a thread of its own."`
@@ -48,7 +50,7 @@ func (o *liveOptions) common(con *console, c *benchlive.Common, duration *time.D
 		return err
 	}
 	c.Threads = benchlive.Threads{
-		Idle: idle, Loops: o.EgressLoops, LockOSThread: o.EgressLocked, GOMAXPROCS: o.Procs,
+		Threading: config.Threading(o.Threading), Idle: idle, Loops: o.EgressLoops, LockOSThread: o.EgressLocked, GOMAXPROCS: o.Procs,
 		ReaderSpin: o.ReaderSpin, SenderSpin: o.SenderSpin,
 	}
 	if !o.Quiet {
