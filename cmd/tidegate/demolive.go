@@ -23,9 +23,12 @@ import (
 type demoLiveCmd struct {
 	Dir  string        `default:"out/demo" help:"Directory for the configuration and the logs of what runs."`
 	Seed uint64        `default:"1" help:"Another seed makes another market and other losses."`
-	For  time.Duration `default:"20s" help:"How long the market runs before everything is compared."`
+	For  time.Duration `default:"20s" help:"How long the market runs before everything is compared, 1s to 12h."`
 	Stay bool          `help:"Then go on until interrupted, to try other clients."`
 }
+
+// demoForMax is shorter than the market's day, at whose end all books are empty.
+const demoForMax = 12 * time.Hour
 
 // demoKey is the key of the demonstration's only subscriber.
 const demoKey = "demo-key-of-nobody-0000000000000"
@@ -33,6 +36,9 @@ const demoKey = "demo-key-of-nobody-0000000000000"
 // Run starts a venue and a gateway as processes, subscribes, cuts one line and then the other, and
 // holds the subscriber's books against the venue's.
 func (c *demoLiveCmd) Run(ctx context.Context, con *console) error {
+	if c.For < time.Second || c.For > demoForMax {
+		return usageError{fmt.Errorf("--for %v: want 1s to %v", c.For, demoForMax)}
+	}
 	d := &liveDemo{con: con, dir: c.Dir}
 	defer d.stop()
 	if err := d.start(ctx, c.Seed); err != nil {
@@ -160,7 +166,7 @@ func (d *liveDemo) spawn(ctx context.Context, log string, args ...string) (*exec
 	cmd := exec.Command(self, args...)
 	cmd.Stdout, cmd.Stderr = f, f
 	// An interrupt at the terminal is for the demonstration, which then stops its processes in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = childAttributes()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

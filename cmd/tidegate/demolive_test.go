@@ -1,11 +1,15 @@
+//go:build linux
+
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The live demonstration with the real binary: a venue and a gateway as processes, both lines cut in
@@ -15,11 +19,7 @@ func TestDemoLive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a market in real time")
 	}
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "tidegate")
-	if b, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
-	}
+	dir, binary := t.TempDir(), buildTidegate(t)
 	cmd := exec.Command(binary, "demo", "--for", "5s", "--dir", filepath.Join(dir, "demo"))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -61,5 +61,47 @@ func TestDemoLive(t *testing.T) {
 		wantContains(t, "replay of the session", mustRun(t, "replay", "-q", file, "--book", "ALFA"), "ALFA (instrument 1", "mbo")
 	} else {
 		t.Error("the demonstration did not say how to subscribe")
+	}
+}
+
+// The processes of a demonstration end with it, however it ends.
+func TestDemoLeavesNoProcess(t *testing.T) {
+	binary := buildTidegate(t)
+	cmd := exec.Command(binary, "demo", "--dir", t.TempDir())
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for said := ""; !strings.Contains(said, "\n3. "); {
+		b := make([]byte, 4096)
+		n, err := stdout.Read(b)
+		if said += string(b[:n]); err != nil {
+			t.Fatalf("%v after %s", err, said)
+		}
+	}
+	// Each thread has a list of the processes that it began.
+	var left []string
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", cmd.Process.Pid))
+	for _, path := range threads {
+		pids, _ := os.ReadFile(path)
+		left = append(left, strings.Fields(string(pids))...)
+	}
+	if len(left) != 2 {
+		t.Errorf("processes %v, want a gateway and a venue", left)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	for deadline := time.Now().Add(20 * time.Second); len(left) > 0; time.Sleep(10 * time.Millisecond) {
+		// Nobody may be there to take notice of its end.
+		if stat, err := os.ReadFile("/proc/" + left[0] + "/stat"); err != nil || strings.Contains(string(stat), ") Z ") {
+			left = left[1:]
+		} else if time.Now().After(deadline) {
+			t.Fatalf("processes %v are left", left)
+		}
 	}
 }

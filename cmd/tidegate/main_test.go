@@ -193,6 +193,7 @@ func TestUsageErrors(t *testing.T) {
 		{"generate capture DIR --trading 15h", []string{"--trading 15h0m0s: want 1s to 14h29m0s"}},
 		{"generate itch DIR/x.itch --messages 1", []string{"messages 1", "want"}},
 		{"generate itch DIR/x.itch --profile wide", []string{"--profile must be one of", `"near","deep"`}},
+		{"demo --for=-1s", []string{"--for -1s: want 1s to 12h"}},
 		{"bench book --runs 0", []string{"--runs 0", "want 1 to 1000"}},
 	} {
 		args := strings.Fields(strings.NewReplacer("FILE", a, "DIR", dir+"/new").Replace(c.args))
