@@ -9,7 +9,7 @@ import (
 
 // Truth is what a receiver of a feed should find, and what happened on the lines. It is complete
 // when the feed has ended, and made for JSON: prices are in units of 1e-9, times in nanoseconds
-// since the epoch.
+// since the epoch. docs/replay.md explains the fields to those who read the JSON.
 type Truth struct {
 	Seed       uint64            `json:"seed"`
 	Protected  bool              `json:"protected"` // every packet arrived on one line at least
