@@ -47,6 +47,7 @@ type cli struct {
 	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
 	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
 	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
+	Journal   journalCmd   `cmd:"" help:"Look into a journal: is it whole, and what is in it."`
 	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
 	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
 	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`

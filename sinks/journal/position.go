@@ -23,11 +23,11 @@ import (
 // Retention keeps what a named reader still needs, so a reader that is gone for good must be
 // unregistered.
 type Position struct {
-	Name string
-	Next uint64       // everything before it may go
-	At   market.Nanos // when the reader said so; wall clock
+	Name string       `json:"name"`
+	Next uint64       `json:"next"` // everything before it may go
+	At   market.Nanos `json:"at"`   // when the reader said so; wall clock
 	// Damaged: the file cannot be read. The reader is taken to need everything.
-	Damaged bool
+	Damaged bool `json:"damaged"`
 }
 
 const (
@@ -93,6 +93,7 @@ func readPosition(fsys vfs.FS, dir, name string) (p Position, err error) {
 
 // positions reads those of a directory, by name.
 func (l *listing) positions(fsys vfs.FS, dir string) (all []Position, err error) {
+	all = []Position{}
 	for _, file := range sortedKeys(l.other) {
 		name, ok := strings.CutSuffix(file, positionExt)
 		if !ok || checkName(name) != nil {
