@@ -62,14 +62,22 @@ type rebuild struct {
 // keptHeader is what stands before a kept block: sequence, receive time, number of messages, length.
 const keptHeader = 8 + 8 + 4 + 4
 
-// BeginRebuild begins new books. What is published from now on is kept, up to a number of bytes, to be
-// applied on top of a snapshot that is on its way. A rebuild that is under way is given up.
-func (p *Pipeline) BeginRebuild(bytesMax int) error {
+// Rebuildable returns why the pipeline cannot be rebuilt, nil if it can.
+func (p *Pipeline) Rebuildable() error {
 	if _, ok := p.sink.(Rebuilder); !ok {
 		return errors.New("rebuild: the sink cannot publish books anew")
 	}
 	if p.orders == nil || p.arb == nil {
 		return fmt.Errorf("rebuild: feed %s: has no snapshots that can be spliced", p.cfg.Feed)
+	}
+	return nil
+}
+
+// BeginRebuild begins new books. What is published from now on is kept, up to a number of bytes, to be
+// applied on top of a snapshot that is on its way. A rebuild that is under way is given up.
+func (p *Pipeline) BeginRebuild(bytesMax int) error {
+	if err := p.Rebuildable(); err != nil {
+		return err
 	}
 	r := &rebuild{max: bytesMax}
 	r.shadow = &Pipeline{cfg: p.cfg, sink: &r.facts, itch: p.itch, directory: newDirectory(), symbols: p.symbols}

@@ -66,6 +66,13 @@ var layers = []layer{
 		why: "the choice of a provider is a function of pipelines, ticks and verdicts: sockets and subscribers are others'",
 	},
 	{
+		packages: "gateway/recovery", only: []string{
+			"market", "arbiter", "codec/itch50", "codec/moldudp64", "codec/pitch", "codec/pitch/recovery", "codec/sequnit",
+			"codec/soupbintcp", "gateway", "gateway/breaker", "internal/clock", "internal/soup",
+		},
+		why: "recovery calls servers by TCP and gives a pipeline what they say: on which loop, and who records it, comes in as functions",
+	},
+	{
 		packages: "gateway/breaker", only: []string{"market"},
 		why: "a breaker is told what is seen of its subject: it does not look itself",
 	},
