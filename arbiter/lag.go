@@ -14,8 +14,9 @@ type LagConfig struct {
 	// Window is how long the smallest difference between the clocks is remembered: between Window and
 	// twice that.
 	Window market.Nanos
-	// PlausibleMax is how far a venue time may be from what the learned offset lets expect. Others are
-	// counted and not used, until Relearn of them in a row agree with each other.
+	// PlausibleMax is how late an event may be by its venue time; how early is StepMin, as no path is much
+	// faster than the fastest so far. Other times are counted and not used, until Relearn of them in a row
+	// agree with each other within StepMin: then the venue's clock was set.
 	PlausibleMax market.Nanos
 	Relearn      int
 	// OffsetMax bounds what may be learned as a difference between the clocks, where both are known to be
@@ -27,7 +28,7 @@ type LagConfig struct {
 func DefaultLagConfig() LagConfig {
 	return LagConfig{
 		StepMin: 50 * market.Millisecond, Window: 30 * market.Second,
-		PlausibleMax: market.Minute, Relearn: 64,
+		PlausibleMax: market.Minute, Relearn: 16,
 	}
 }
 
@@ -55,8 +56,8 @@ func (c LagConfig) Validate() error {
 // faster than its fastest moment, and the queues of a busy path are empty now and then. It forgets by
 // halves of a window, so a slow drift is followed.
 //
-// A venue clock that steps forward makes a smaller difference and is learned at once. One that steps
-// back gives venue times that fall while messages go on in sequence, which no delay does: the step is
+// A venue clock that steps forward makes a smaller difference, and is learned when some events agree about
+// it; one alone may be wrong. One that steps back gives venue times that fall while messages go on in sequence, which no delay does: the step is
 // added to what was learned. A step of the receiver's clock looks like delay to every meter alike;
 // whoever sees it elsewhere (a monotonic clock) tells with Shift.
 //
@@ -85,7 +86,7 @@ func NewLagMeter(cfg LagConfig) (*LagMeter, error) {
 }
 
 // OnEvent takes the venue time of an event and the time at which it was received. It reports whether the
-// venue time can be believed; an event without one says nothing.
+// venue time is plausible; an event without one says nothing.
 func (m *LagMeter) OnEvent(tsEvent, tsRecv market.Nanos) bool {
 	if !tsEvent.Defined() {
 		return false
@@ -97,10 +98,10 @@ func (m *LagMeter) OnEvent(tsEvent, tsRecv market.Nanos) bool {
 	case m.event-tsEvent >= m.cfg.StepMin && m.event-tsEvent <= m.cfg.PlausibleMax:
 		m.steps++
 		m.shift(m.event - tsEvent)
-	case difference-m.Offset() > m.cfg.PlausibleMax || m.Offset()-difference > m.cfg.PlausibleMax:
+	case difference-m.Offset() > m.cfg.PlausibleMax || m.Offset()-difference > m.cfg.StepMin:
 		m.implausible++
 		if !m.agrees(difference) {
-			return false
+			return difference-m.Offset() <= m.cfg.PlausibleMax && m.Offset()-difference <= m.cfg.PlausibleMax
 		}
 		m.steps++
 		m.learn(difference, tsRecv)
@@ -121,7 +122,7 @@ func (m *LagMeter) OnEvent(tsEvent, tsRecv market.Nanos) bool {
 
 // agrees counts implausible times that agree with each other, and reports whether they are enough.
 func (m *LagMeter) agrees(difference market.Nanos) bool {
-	if off := difference - m.oddOffset; m.odd == 0 || off > market.Second || off < -market.Second {
+	if off := difference - m.oddOffset; m.odd == 0 || off > m.cfg.StepMin || off < -m.cfg.StepMin {
 		m.odd, m.oddOffset = 0, difference
 	}
 	m.odd++

@@ -113,12 +113,19 @@ func TestLagImplausibleTimes(t *testing.T) {
 	if lag, _, _ := m.Lag(); lag > market.Millisecond || m.Implausible() != 5 {
 		t.Errorf("lag %d ns, %d implausible times", lag, m.Implausible())
 	}
+	// One that is a second early is no measure of delay, but in its place among the events.
+	if !m.OnEvent(at+market.Second, at+10) || m.Implausible() != 6 {
+		t.Errorf("a second early: %d implausible times", m.Implausible())
+	}
+	if m.OnEvent(at+11, at+11); m.Offset() != market.Millisecond && m.Offset() != 0 {
+		t.Errorf("one early event moved the offset to %d", m.Offset())
+	}
 	// A clock that is wrong in the same way for long is believed in the end.
 	for i := range market.Nanos(200) {
 		now := at + i*market.Millisecond
 		m.OnEvent(now+market.Day, now)
 	}
-	if m.Implausible() != 5+64 || m.Offset() != -market.Day {
+	if m.Implausible() != 6+16 || m.Offset() != -market.Day {
 		t.Errorf("%d implausible times, offset %d", m.Implausible(), m.Offset())
 	}
 }

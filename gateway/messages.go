@@ -40,6 +40,15 @@ func (p *Pipeline) block(block []byte, r run) {
 	}
 }
 
+// count counts what became of a message. One that could not be understood, or does not fit the book, leaves
+// the book in doubt: what it was to do is not done.
+func (p *Pipeline) count(v market.Verdict) {
+	p.counts.Verdicts[v]++
+	if v.Fault() && v != market.UnknownType {
+		p.suspect = true
+	}
+}
+
 // skip returns a block without its first n messages.
 func (f Feed) skip(block []byte, n uint32) []byte {
 	for ; n > 0; n-- {
@@ -87,7 +96,7 @@ func (p *Pipeline) itchBlock(block []byte, r run) {
 				v := p.itch.DecodeCold(b.messages[i], &p.facts)
 				p.onFacts(v, r.tsRecv)
 			default:
-				p.counts.Verdicts[b.verdicts[i]]++
+				p.count(b.verdicts[i])
 			}
 		}
 	}
@@ -101,7 +110,7 @@ func (p *Pipeline) applyOrder(u *market.Update) {
 		return
 	}
 	r := p.orders.Apply(u)
-	p.counts.Verdicts[r.Verdict]++
+	p.count(r.Verdict)
 	if r.Verdict == market.Applied || r.Verdict == market.Oversize {
 		p.publish(u, r.Change)
 	}
@@ -122,7 +131,7 @@ func (p *Pipeline) deepBlock(block []byte, r run) {
 			p.facts.Reset()
 			p.onFacts(p.deep.DecodeCold(msg, &p.facts), r.tsRecv)
 		default:
-			p.counts.Verdicts[v]++
+			p.count(v)
 		}
 		r.seq++
 	}
@@ -146,7 +155,7 @@ func (p *Pipeline) topsBlock(block []byte, r run) {
 			p.facts.Reset()
 			p.onFacts(p.tops.DecodeCold(msg, &p.facts), r.tsRecv)
 		default:
-			p.counts.Verdicts[v]++
+			p.count(v)
 		}
 		r.seq++
 	}
@@ -158,7 +167,7 @@ func (p *Pipeline) applyLevel(u *market.Update) {
 	if u.Action != market.Trade {
 		r = p.levels.Apply(u)
 	}
-	p.counts.Verdicts[r.Verdict]++
+	p.count(r.Verdict)
 	switch {
 	case r.Verdict == market.Applied:
 		p.publish(u, r.Change)
@@ -189,7 +198,7 @@ func (p *Pipeline) applyQuote(us []market.Update) {
 		}
 		p.publish(u, change)
 	}
-	p.counts.Verdicts[verdict]++
+	p.count(verdict)
 }
 
 // endEvent publishes the end of an event whose last message changed nothing, so that a subscriber
@@ -210,7 +219,7 @@ func (p *Pipeline) OnEvent(e *market.Event) {
 	if changesBook(e.Action) {
 		r = p.orders.Apply(u)
 	}
-	p.counts.Verdicts[r.Verdict]++
+	p.count(r.Verdict)
 	if r.Verdict != market.Applied && r.Verdict != market.Oversize {
 		if e.Flags&market.FlagLast != 0 {
 			p.endEvent(u)
@@ -271,7 +280,7 @@ func (p *Pipeline) send(events []market.Event, c book.Change) {
 
 // onFacts counts a cold message, learns from it and hands its facts to the sink.
 func (p *Pipeline) onFacts(v market.Verdict, tsRecv market.Nanos) {
-	p.counts.Verdicts[v]++
+	p.count(v)
 	if v != market.Cold {
 		return
 	}

@@ -61,7 +61,7 @@ func (p *Pipeline) pitchBlock(block []byte, r run) {
 				p.facts.Reset()
 				p.onFacts(p.pitch.DecodeCold(b.messages[i], r.tsRecv, &p.facts), r.tsRecv)
 			default:
-				p.counts.Verdicts[b.verdicts[i]]++
+				p.count(b.verdicts[i])
 			}
 		}
 	}
@@ -82,7 +82,7 @@ func (p *Pipeline) applyPITCH(u *market.Update, msg []byte) {
 	}
 	o, instrument, ok := p.orders.Find(u.OrderID)
 	if !ok {
-		p.counts.Verdicts[market.UnknownOrder]++
+		p.count(market.UnknownOrder)
 		return
 	}
 	u.Instrument, u.Side = instrument, o.Side
@@ -98,7 +98,7 @@ func (p *Pipeline) applyPITCH(u *market.Update, msg []byte) {
 // what it showed less the execution: a part of it was hidden.
 func (p *Pipeline) executeAndResize(u *market.Update, o book.Order, remaining market.Size) {
 	if u.Size == 0 {
-		p.counts.Verdicts[market.BadField]++
+		p.count(market.BadField)
 		return
 	}
 	rest := *u
@@ -109,7 +109,7 @@ func (p *Pipeline) executeAndResize(u *market.Update, o book.Order, remaining ma
 		rest.Action, rest.PrevOrderID = market.Replace, o.ID
 	}
 	r := p.orders.Apply(&rest)
-	p.counts.Verdicts[r.Verdict]++
+	p.count(r.Verdict)
 	if r.Verdict != market.Applied {
 		return
 	}

@@ -146,6 +146,11 @@ func (p *Pipeline) EndRebuild(next uint64, now market.Nanos) error {
 		applied += seq + count - at
 		at = seq + count
 	}
+	if r.shadow.suspect { // a message of the snapshot or after it could not be applied
+		p.rebuilds.Old++
+		p.CancelRebuild()
+		return fmt.Errorf("%w: a message at or after it could not be applied", ErrSnapshotOld)
+	}
 	if at != p.arb.Next() {
 		p.rebuilds.Old++
 		old := fmt.Errorf("%w: at %d, and messages from %d on are there up to %d of %d", ErrSnapshotOld, next, at, at, p.arb.Next())

@@ -55,6 +55,18 @@ type ProviderLedger struct {
 	Unnamed   uint64 // events of instruments without a symbol
 }
 
+// Status is the state of a feed in short.
+type Status struct {
+	Active     int // provider
+	Stale      bool
+	RefreshDue int // instruments
+}
+
+// Status returns the state as of now.
+func (f *Feed) Status() Status {
+	return Status{Active: f.active.index, Stale: f.stale, RefreshDue: f.refresh.left}
+}
+
 // Ledger returns the accounts as of now. It allocates: it is for questions that people ask.
 func (f *Feed) Ledger() Ledger {
 	l := Ledger{

@@ -140,9 +140,13 @@ func (f *LiveFeed) pull() {
 
 // pack adds the messages of the step to packets, and sends those that are full.
 func (f *LiveFeed) pack() {
+	at := f.ts + f.stood
+	if f.real(f.ts) > f.now { // sent before it is due
+		at = f.paceTs + f.stood + market.Nanos(float64(f.now-f.paceNow)*f.cfg.Speed)
+	}
 	for _, m := range f.step {
-		if f.stood != 0 {
-			stamp(m, f.ts+f.stood-f.cfg.Feed.Market.Midnight)
+		if at != f.ts {
+			stamp(m, at-f.cfg.Feed.Market.Midnight)
 		}
 		if f.builder.Count() == f.cfg.Feed.Sender.MessagesMax || !f.builder.Append(m) {
 			f.flush()
@@ -268,7 +272,7 @@ func (f *LiveFeed) Pause() {
 	if f.paused || f.closing {
 		return
 	}
-	f.paused, f.pausedAt = true, f.now
+	f.paused, f.pausedAt = true, max(f.now, f.real(f.ts)) // what is sent now may be due later
 	f.pack()
 	f.flush()
 }

@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"math/rand/v2"
+
+	"tidegate/market"
+)
+
+// A fault is something that goes wrong.
+type fault string
+
+// Faults. What they are called is what reports count them by.
+const (
+	loss       fault = "loss"
+	burst      fault = "burst loss"
+	duplicate  fault = "duplicates"
+	reorder    fault = "reordering"
+	delay      fault = "delay"
+	flapping   fault = "flapping delay"
+	outage     fault = "outage"
+	clog       fault = "clog"
+	swizzle    fault = "swizzle"
+	truncate   fault = "truncation"
+	flip       fault = "flipped header bits"
+	sameLoss   fault = "same range lost on all lines"
+	aheadLine  fault = "one line far ahead"
+	quiet      fault = "heartbeats only"
+	clockStep  fault = "venue clock step"
+	clockDrift fault = "venue clock drift"
+	restart    fault = "publisher restart"
+	newSession fault = "session change"
+	lateResend fault = "late retransmits"
+	deadResend fault = "dead retransmit server"
+	badResend  fault = "wrong retransmits"
+	twice      fault = "doubled retransmits"
+	noSnapshot fault = "no snapshots"
+	oldSnap    fault = "old snapshots"
+	stall      fault = "stalled reader"
+	implicit   fault = "implausible times"
+)
+
+// A path carries datagrams from the venue to one line of one provider.
+type path struct {
+	random *rand.Rand
+	base   market.Nanos // shortest delay
+	jitter market.Nanos // mean of what is added
+
+	// What is wrong with it now.
+	extra     market.Nanos
+	loss      float64
+	inBurst   bool
+	burst     bool
+	duplicate float64
+	reorder   bool
+	truncate  float64
+	flip      float64
+	down      bool
+	clogged   bool
+	skip      int // datagrams to lose
+
+	held  []parcel // while clogged
+	queue []parcel // by time of arrival
+	last  market.Nanos
+}
+
+// A parcel is a datagram on its way.
+type parcel struct {
+	at      market.Nanos
+	payload []byte
+}
+
+// heal takes away what is wrong.
+func (p *path) heal(now market.Nanos) {
+	p.extra, p.loss, p.inBurst, p.burst, p.duplicate, p.reorder = 0, 0, false, false, 0, false
+	p.truncate, p.flip, p.down, p.skip = 0, 0, false, 0
+	p.unclog(now)
+}
+
+// unclog lets go of what was held, in order.
+func (p *path) unclog(now market.Nanos) {
+	p.clogged = false
+	for _, d := range p.held {
+		p.put(now, d.payload)
+	}
+	p.held = nil
+}
+
+// send takes a datagram at the venue.
+func (p *path) send(now market.Nanos, payload []byte) {
+	switch {
+	case p.down:
+		return
+	case p.skip > 0:
+		p.skip--
+		return
+	case p.clogged:
+		if len(p.held) < 100_000 {
+			p.held = append(p.held, parcel{payload: payload})
+		}
+		return
+	case p.random.Float64() < p.loss:
+		return
+	}
+	if p.burst {
+		if p.inBurst = p.random.Float64() < 0.02 || p.inBurst && p.random.Float64() < 0.8; p.inBurst {
+			return
+		}
+	}
+	if p.random.Float64() < p.truncate {
+		payload = payload[:p.random.IntN(len(payload))]
+	}
+	if len(payload) == 0 {
+		return
+	}
+	if p.random.Float64() < p.flip {
+		payload = append([]byte(nil), payload...)
+		// Only what framing can see: UDP's own checksum is for the rest.
+		if i := [...]int{0, 3, 9, 18}[p.random.IntN(4)]; i < len(payload) {
+			payload[i] ^= 1 << p.random.IntN(8)
+		}
+	}
+	p.put(now, payload)
+	if p.random.Float64() < p.duplicate {
+		p.put(now+market.Nanos(p.random.Int64N(int64(30*market.Millisecond))), payload)
+	}
+}
+
+// put puts a datagram on its way.
+func (p *path) put(now market.Nanos, payload []byte) {
+	at := now + p.base + p.extra + market.Nanos(p.random.ExpFloat64()*float64(p.jitter))
+	if p.reorder {
+		at += market.Nanos(p.random.Int64N(int64(8 * market.Millisecond)))
+	} else {
+		at = max(at, p.last)
+		p.last = at
+	}
+	i := len(p.queue)
+	p.queue = append(p.queue, parcel{})
+	for ; i > 0 && p.queue[i-1].at > at; i-- {
+		p.queue[i] = p.queue[i-1]
+	}
+	p.queue[i] = parcel{at, payload}
+}
+
+// arrived reports whether a datagram is there.
+func (p *path) arrived(now market.Nanos) bool { return len(p.queue) > 0 && p.queue[0].at <= now }
+
+func (p *path) take() parcel {
+	d := p.queue[0]
+	p.queue = p.queue[1:]
+	return d
+}
