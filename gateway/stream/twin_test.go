@@ -121,7 +121,7 @@ func TestStreamAgreesWithDerivers(t *testing.T) {
 func itchLoad(t *testing.T) (load []datagram) {
 	t.Helper()
 	cfg := venue.DefaultFeedConfig(11)
-	cfg.Market.Trading = 100 * market.Second // with its halts
+	cfg.Market.Trading, cfg.Market.Halts = 20*market.Second, nil
 	feed, err := venue.NewFeed(cfg)
 	if err != nil {
 		t.Fatal(err)
