@@ -79,6 +79,9 @@ func NewSnapshots(cfg Config, p *gateway.Pipeline, servers []Source, do DoFunc) 
 	}
 	s := &Snapshots{cfg: cfg, p: p, feed: p.Config().Feed, do: do, began: make([]market.Nanos, 0, cfg.PerMinute)}
 	for _, source := range servers {
+		if err := source.Validate(); err != nil {
+			return nil, fmt.Errorf("snapshots: server %s: %w", source, err)
+		}
 		b := cfg.Breaker
 		b.Name = "snapshots " + source.String()
 		breaker, err := breaker.New(b)

@@ -346,6 +346,7 @@ func TestNewSnapshotsRefuses(t *testing.T) {
 	}{
 		{g.pipeline, servers, nil, ""},
 		{g.pipeline, nil, nil, "snapshots: no servers"},
+		{g.pipeline, []recovery.Source{recovery.NewGlimpse("127.0.0.1", "a", "b")}, nil, `server 127.0.0.1: address "127.0.0.1": want host:port`},
 		{plain, servers, nil, "cannot publish books anew"},
 		{deep, servers, nil, "feed deep: has no snapshots"},
 		{g.pipeline, servers, func(c *recovery.Config) { c.Deadline = 0 }, "deadline 0s: want"},

@@ -20,6 +20,8 @@ type Source interface {
 	// not take in the one before is of no use. A message is valid only during the call of take, whose error ends
 	// the fetch and is returned wrapped. There is one attempt. When ctx ends Fetch returns, and nothing runs on.
 	Fetch(ctx context.Context, held uint64, take func(msg []byte) error) (Snapshot, error)
+	// Validate reports the first thing that is wrong with how the server is called, and what is expected instead.
+	Validate() error
 	// String returns the name used in reports: the address.
 	String() string
 }

@@ -296,7 +296,8 @@ type server struct {
 	held    []uint64 // asked for
 }
 
-func (s *server) String() string { return s.name }
+func (s *server) String() string  { return s.name }
+func (s *server) Validate() error { return nil }
 
 func (s *server) Fetch(ctx context.Context, held uint64, take func([]byte) error) (recovery.Snapshot, error) {
 	type state struct {
