@@ -31,7 +31,8 @@ type Config struct {
 	// QueueBytes is the memory in which entries wait for the disk. 0: 16 MiB.
 	QueueBytes int
 	// SpillBytes is the memory beside the queue that is used while the disk lags. When it is full too,
-	// entries are dropped and a gap is recorded. 0: 256 MiB.
+	// entries are dropped and a gap is recorded. Open takes the addresses; pages are taken with the
+	// first use, and stay. 0: 256 MiB.
 	SpillBytes int
 
 	// SegmentBytes is the length of a segment. 0: 256 MiB.

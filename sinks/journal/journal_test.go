@@ -119,6 +119,21 @@ func TestJournalOnDisk(t *testing.T) {
 		if first, last := readItems(t, r); first != 1 || last != total {
 			t.Errorf("read %d to %d, want 1 to %d", first, last, total)
 		}
+		var e Entry
+		for i := uint64(1); i <= total; i += 997 {
+			if err := r.SeekIndex(i); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := r.Next(&e); out != Ready || err != nil || e.Index != i {
+				t.Fatalf("seek index %d: %d, %v, %v", i, out, err, &e)
+			}
+			if err := r.SeekTime(itemAt(i).At); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := r.Next(&e); out != Ready || err != nil || e.Index != i {
+				t.Fatalf("seek time of index %d: %d, %v, %v", i, out, err, &e)
+			}
+		}
 		other, err := OpenReader(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -142,5 +157,47 @@ func TestJournalOnDisk(t *testing.T) {
 	}
 	if len(report.Problems) != 0 || report.Entries != total || report.Last != total || report.Tail != 0 || packed == 0 {
 		t.Errorf("verify: %+v", report)
+	}
+}
+
+// Rows are few, and lead to the right place.
+func TestIndexRows(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 5))
+	x := index{latest: noTime}
+	var before []market.Nanos // latest receive time of everything before
+	offset := int64(segmentHeaderBytes)
+	for i := range uint64(200) {
+		h := batchHeader{First: 1 + 10*i, Last: 10 + 10*i, Latest: market.Nanos(random.IntN(40)) + market.Nanos(i/20*10), BodyBytes: uint32(random.IntN(200 << 10))}
+		before = append(before, x.latest)
+		x.add(offset, &h)
+		offset += h.bytes()
+	}
+	if n := int64(len(x.rows)); n < offset/rowEvery/2 || n > offset/rowEvery+1 || x.bytes != offset || x.next != 2001 {
+		t.Fatalf("%d rows for %d bytes, next %d", n, offset, x.next)
+	}
+	for i := range uint64(2010) {
+		r, ok := x.byIndex(i)
+		if ok != (i > 0) || r.first > i {
+			t.Fatalf("index %d: row of index %d", i, r.first)
+		}
+		for _, other := range x.rows {
+			if other.first <= i && other.first > r.first {
+				t.Fatalf("index %d: row of index %d, and there is one of %d", i, r.first, other.first)
+			}
+		}
+	}
+	for at := market.Nanos(0); at < 200; at++ {
+		r, ok := x.byTime(at)
+		if !ok || before[r.first/10] >= at {
+			t.Fatalf("time %d: row of index %d, before which is %d", at, r.first, before[r.first/10])
+		}
+		for _, other := range x.rows {
+			if before[other.first/10] < at && other.first > r.first {
+				t.Fatalf("time %d: row of index %d, and there is one of %d", at, r.first, other.first)
+			}
+		}
+	}
+	if _, ok := x.byTime(noTime); ok {
+		t.Error("something is before all times")
 	}
 }

@@ -379,3 +379,31 @@ func TestPositionsOnDisk(t *testing.T) {
 		t.Errorf("positions %+v, %v", all, err)
 	}
 }
+
+// Times that do not change, over several segments, and then go back: the first entry that was received then or
+// later is found, in packed segments and plain ones.
+func TestSeekEqualTimes(t *testing.T) {
+	w := newWorld(t)
+	if err := w.open(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(400) {
+		it := itemAt(i)
+		it.At = []market.Nanos{5, 5, 9, 9, 2, 9, 9, 11}[i/50]
+		w.j.Append(it.Header, it.payload)
+		w.twin = append(w.twin, twinEntry{item: it})
+		if i%8 == 7 {
+			if err := w.commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.turn()
+	if w.packed() < 2 || len(w.segments()) < w.packed()+2 {
+		t.Fatalf("%d segments, %d packed: the test tests little", len(w.segments()), w.packed())
+	}
+	for at := market.Nanos(0); at < 13; at++ {
+		w.wantTime(at)
+	}
+	w.wantTime(noTime)
+}

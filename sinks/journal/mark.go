@@ -72,3 +72,31 @@ func loadMark(fsys vfs.FS, dir string) (m mark, err error) {
 	defer f.Close()
 	return readMark(f)
 }
+
+// openMark opens the durable mark, and writes it.
+func (w *writer) openMark() {
+	j := w.j
+	name := path.Join(j.cfg.Dir, markName)
+	f, err := j.fs.OpenWrite(name)
+	if err != nil {
+		if f, err = j.fs.Create(name); err != nil {
+			j.counts.markErrors.Add(1)
+			j.notify(Upkeep, "durable mark cannot be written, readers in other processes will lag: %v", err)
+			return
+		}
+	}
+	w.mark = f
+	w.writeMark()
+}
+
+// writeMark tells other processes what is durable. A failure makes them lag, and nothing else.
+func (w *writer) writeMark() {
+	if w.mark == nil {
+		return
+	}
+	var b [markBytes]byte
+	m := mark{journal: w.j.id, epoch: w.j.epoch, durable: w.safe.index - 1}
+	if _, err := w.mark.WriteAt(m.append(b[:0]), 0); err != nil {
+		w.j.counts.markErrors.Add(1)
+	}
+}

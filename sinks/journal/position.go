@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 
+	"tidegate/internal/clock"
 	"tidegate/internal/vfs"
 	"tidegate/market"
 )
@@ -140,4 +141,47 @@ func slowest(all []Position) (p Position, ok bool) {
 		}
 	}
 	return p, len(all) > 0
+}
+
+// Register gives the reader a name under which its position is kept, so that retention leaves what it
+// needs. If the name has a position, the reader goes there; else it is where it is.
+func (r *Reader) Register(name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := r.refresh(); err != nil {
+		return err
+	}
+	p, err := readPosition(r.fs, r.dir, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		all, err := r.l.positions(r.fs, r.dir)
+		if err != nil {
+			return err
+		}
+		if len(all) >= readersMax {
+			return fmt.Errorf("journal: register reader %s: %w: %d", name, ErrReadersMax, len(all))
+		}
+		r.name = name
+		return r.Done(r.next)
+	case err != nil:
+		return fmt.Errorf("journal: register reader %s: %w", name, err)
+	case p.Damaged:
+		p.Next = r.l.segments[0].base // nobody knows better: what was read may come again
+	}
+	r.name = name
+	return r.SeekIndex(p.Next)
+}
+
+// Done says that the registered reader needs nothing before an index any more. It is on the disk when Done
+// returns.
+func (r *Reader) Done(next uint64) error {
+	if r.name == "" {
+		return errors.New("journal: reader is not registered")
+	}
+	p := Position{Next: next, At: clock.Now()}
+	if err := writeWhole(r.fs, r.dir, r.name+positionExt, p.append(nil)); err != nil {
+		return fmt.Errorf("journal: position of reader %s: %w", r.name, err)
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package faultfs
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -375,33 +374,4 @@ func (l *lock) Close() error {
 	defer l.fs.mu.Unlock()
 	delete(l.fs.locked, l.name)
 	return nil
-}
-
-// Flip turns bits of a byte of a file over, in memory and on the disk: bit rot.
-func (s *FS) Flip(name string, offset int64, mask byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.files[path.Clean(name)]
-	if n == nil {
-		return fail("flip", name, fs.ErrNotExist)
-	}
-	if offset < 0 || offset >= int64(len(n.data)) {
-		return fmt.Errorf("flip byte %d of %s: it has %d", offset, name, len(n.data))
-	}
-	n.data[offset] ^= mask
-	if offset < int64(len(n.disk)) {
-		n.disk[offset] ^= mask
-	}
-	return nil
-}
-
-// Bytes returns the contents of a file as a program sees it.
-func (s *FS) Bytes(name string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.files[path.Clean(name)]
-	if n == nil {
-		return nil, fail("read", name, fs.ErrNotExist)
-	}
-	return slices.Clone(n.data), nil
 }
