@@ -135,8 +135,10 @@ func (r *Race) Margin(i int) Margin { return r.legs[i].margin }
 // Forget forgets what provider i delivered: it began anew.
 func (r *Race) Forget(i int) { r.newest[i] = 0 }
 
-// Restart forgets what all delivered: the venue's clock was set back, or its day began anew.
-func (r *Race) Restart() {
-	margins := r.legs
-	*r = Race{after: r.after, legs: margins}
+// Restart begins anew with provider i, which saw the venue's clock set back. The others are not behind it before
+// they have seen that too, or have delivered less.
+func (r *Race) Restart(i int) {
+	newest, legs := r.newest, r.legs
+	*r = Race{after: r.after, newest: newest, legs: legs}
+	r.newest[i] = 0
 }

@@ -127,3 +127,26 @@ func TestRaceAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestRaceRestart: that one provider's times begin anew puts nobody else behind.
+func TestRaceRestart(t *testing.T) {
+	race := NewRace(50 * market.Millisecond)
+	at := lagStart
+	for i := range 2 {
+		race.OnEvent(i, at, at)
+	}
+	race.Restart(1)
+	race.OnEvent(1, at-10*market.Second, at+market.Millisecond)
+	for range 200 {
+		at += market.Millisecond
+		race.OnTick(at)
+		if _, behind := race.Behind(0); behind {
+			t.Fatal("behind a clock that was set back")
+		}
+	}
+	race.OnEvent(1, lagStart+market.Second, at)
+	race.OnTick(at + 60*market.Millisecond)
+	if _, behind := race.Behind(0); !behind {
+		t.Error("behind again, and nobody says so")
+	}
+}

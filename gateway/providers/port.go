@@ -39,7 +39,7 @@ func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 	if p.lag.OnEvent(e.TsEvent, e.TsRecv) && len(f.ports) > 1 {
 		if steps := p.lag.Steps(); steps != p.steps { // the venue's clock was set
 			p.steps = steps
-			f.race.Restart()
+			f.race.Restart(p.index)
 		}
 		f.race.OnEvent(p.index, e.TsEvent, e.TsRecv)
 	}

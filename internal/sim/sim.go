@@ -146,7 +146,10 @@ func (w *World) build() (err error) {
 	w.providers = nil
 	for i := range w.names {
 		p := &provider{clean: w.now}
-		p.watch = watch{Sink: w.feed.Port(i)}
+		p.watch = watch{Sink: w.feed.Port(i), clock: func() market.Nanos {
+			m := venue.DefaultConfig(0)
+			return m.Midnight + w.now - w.origin + w.clock
+		}}
 		limits := gateway.DefaultConfig(gateway.ITCH)
 		limits.Midnight = venue.DefaultConfig(0).Midnight
 		servers := 2
@@ -195,15 +198,16 @@ func (n *notices) OnStale(s providers.Staleness) {
 // watch sees what a pipeline publishes on its way to the feed.
 type watch struct {
 	gateway.Sink
-	newest    market.Nanos // venue time of the newest event
-	newestAt  market.Nanos // when it came
+	clock     func() market.Nanos // the venue's
+	newest    market.Nanos        // venue time of the newest event
+	newestAt  market.Nanos        // when it came
 	gaps      uint64
 	announced uint64 // messages
 	epochs    int
 }
 
 func (o *watch) OnEvents(events []market.Event, books gateway.Books) {
-	if e := &events[0]; e.TsEvent > o.newest {
+	if e := &events[0]; e.TsEvent > o.newest && e.TsEvent < o.clock()+market.Second {
 		o.newest, o.newestAt = e.TsEvent, e.TsRecv
 	}
 	o.Sink.OnEvents(events, books)
