@@ -160,7 +160,7 @@ a gap. Open refuses to begin without room.
   - O_DIRECT: nothing gained over preallocated files here, and readers close behind want the page cache.
   - A footer in the segment for the index: a file of its own can be lost or written again without
     touching what counts.
-  - Compression of the segment being written: four times the work per commit; a sync of half the bytes
-    is not faster.
+  - Compression of the segment being written: a core compresses 250 MB/s (zstd) to 700 MB/s (s2), and the
+    disk takes more; and recovery would have to unpack what is torn.
 */
 package journal
