@@ -16,7 +16,7 @@
 // difference of the clocks; when another provider delivered longer than the limit ago what it has not;
 // or when nothing came for longer than its protocol's silence. A quiet market makes nobody stale, and a
 // stream that flows but is late is. A Judge looks at each tick and asks a breaker per provider; what the
-// breaker says reaches the Feed as a Verdict.
+// breaker says reaches the Feed as a Verdict. The Feed decides at its next tick.
 //
 // # Switching
 //
@@ -32,7 +32,7 @@
 //
 // # Replay
 //
-// A Feed is a function of what its pipelines publish, of its ticks and of the Verdicts it is given. A Judge
-// reads a clock (through its breakers), so its verdicts are recorded beside the datagrams: see
-// AppendVerdict. A replay gives the recorded ones to the Feed and has no Judge.
+// A Feed is a function of what its pipelines publish and of its Decisions. Those are made at ticks, from what
+// breakers say, which go by the wall clock; so they are recorded beside the datagrams (Record, AppendDecision).
+// A replay gives the recorded ones to Apply, and has neither ticks nor a Judge.
 package providers

@@ -72,6 +72,7 @@ type Feed struct {
 	start   market.Nanos // first tick; 0 before
 	heard   market.Nanos // when the first of all was heard; 0 before
 
+	record    func(Decision)
 	preferred int // an operator's choice; -1 none
 	stale     bool
 	plain     bool // one provider, fresh: its events are passed on as they are
@@ -119,24 +120,27 @@ func (f *Feed) Port(i int) gateway.Sink { return f.ports[i] }
 // Attach tells the feed which pipeline publishes to port i.
 func (f *Feed) Attach(i int, p *gateway.Pipeline) { f.ports[i].pipeline = p }
 
-// OnVerdict takes what a Judge says of a provider, or an operator's preference. What follows from it is
-// done by the next OnTick.
+// OnVerdict takes what a Judge says of a provider. What follows from it is decided by the next OnTick.
 func (f *Feed) OnVerdict(v Verdict) {
-	if v.Prefer {
-		f.preferred = -1
-		if int(v.Provider) < len(f.ports) {
-			f.preferred = int(v.Provider)
-		}
-		return
-	}
 	if int(v.Provider) < len(f.ports) {
 		p := f.ports[v.Provider]
 		p.state, p.reason, p.by = v.State, v.Reason, v.By
 	}
 }
 
-// OnTick chooses, and publishes what is left of a refresh. Call it after the pipelines' own ticks of the
-// same time.
+// Prefer makes a provider the operator's choice among equals; one that there is not takes that back.
+func (f *Feed) Prefer(i int) {
+	f.preferred = -1
+	if i >= 0 && i < len(f.ports) {
+		f.preferred = i
+	}
+}
+
+// Record has record called with each decision before it is carried out.
+func (f *Feed) Record(record func(Decision)) { f.record = record }
+
+// OnTick decides what is to be done now, and does it. Call it after the pipelines' own ticks of the same time.
+// A replay does not call it, but Apply with the decisions that were recorded.
 func (f *Feed) OnTick(now market.Nanos) {
 	if f.start == 0 {
 		f.start = now
@@ -148,11 +152,40 @@ func (f *Feed) OnTick(now market.Nanos) {
 		}
 	}
 	f.race.OnTick(now)
-	f.choose(now)
-	if stale := f.active.heard && f.active.state != breaker.Closed; stale != f.stale {
-		f.setStale(stale, now)
+	if d, ok := f.choose(now); ok {
+		f.decide(d)
 	}
-	f.serve(now)
+	if stale := f.active.heard && f.active.state != breaker.Closed; stale != f.stale {
+		d := Decision{At: now, Kind: ToFresh}
+		if stale {
+			d = Decision{At: now, Kind: ToStale, Reason: f.active.reason, By: f.active.by}
+		}
+		f.decide(d)
+	}
+	if f.refresh.left > 0 {
+		f.decide(Decision{At: now, Kind: ToRefresh})
+	}
+}
+
+func (f *Feed) decide(d Decision) {
+	if f.record != nil {
+		f.record(d)
+	}
+	f.Apply(d)
+}
+
+// Apply carries out a decision. The pipelines have come to its time.
+func (f *Feed) Apply(d Decision) {
+	switch d.Kind {
+	case ToProvider:
+		if int(d.Provider) < len(f.ports) {
+			f.switchTo(f.ports[d.Provider], d.Reason, d.By, d.At)
+		}
+	case ToStale, ToFresh:
+		f.setStale(d)
+	case ToRefresh:
+		f.serve(d.At)
+	}
 }
 
 // weigh ranks a provider.
@@ -179,29 +212,33 @@ func (p *port) weigh(now market.Nanos) {
 	}
 }
 
-// choose switches to a better provider, if there is one.
-func (f *Feed) choose(now market.Nanos) {
-	best := f.active
+// choose says whether there is a better provider.
+func (f *Feed) choose(now market.Nanos) (d Decision, ok bool) {
+	a, best := f.active, f.active
 	for _, p := range f.ports {
 		if p.ranked > best.ranked || p.ranked == best.ranked && f.prefers(p, best) {
 			best = p
 		}
 	}
-	switch a := f.active; {
+	d = Decision{At: now, Kind: ToProvider, Provider: uint8(best.index)}
+	switch {
 	case best == a:
+		return d, false
 	case best.ranked == a.ranked: // fail back, but only to what has proved itself
-		if now-best.since >= f.cfg.FailBack || best.index == f.preferred {
-			f.switchTo(best, Preferred, 0, now)
+		d.Reason = Preferred
+		if best.index == f.preferred {
+			d.Reason = Operator
 		}
+		return d, d.Reason == Operator || now-best.since >= f.cfg.FailBack
 	case !a.heard: // the start
-		if now-f.heard >= f.cfg.StartGrace {
-			f.switchTo(best, Unheard, 0, now)
-		}
+		d.Reason = Unheard
+		return d, now-f.heard >= f.cfg.StartGrace
 	case a.state != breaker.Closed:
-		f.switchTo(best, a.reason, a.by, now)
+		d.Reason, d.By = a.reason, a.by
 	default:
-		f.switchTo(best, Gapped, now-a.gapped, now)
+		d.Reason, d.By = Gapped, now-a.gapped
 	}
+	return d, true
 }
 
 // prefers reports whether p comes before q, other things being equal.
@@ -213,9 +250,6 @@ func (f *Feed) prefers(p, q *port) bool {
 }
 
 func (f *Feed) switchTo(p *port, why Reason, by, now market.Nanos) {
-	if p.index == f.preferred && why == Preferred {
-		why = Operator
-	}
 	s := Switch{At: now, From: f.cfg.Names[f.active.index], To: f.cfg.Names[p.index], Reason: why, By: by}
 	old := f.active
 	f.active = p
@@ -233,16 +267,15 @@ func (f *Feed) switchTo(p *port, why Reason, by, now market.Nanos) {
 }
 
 // setStale marks every book, and tells.
-func (f *Feed) setStale(stale bool, now market.Nanos) {
-	f.stale = stale
-	f.plain = len(f.ports) == 1 && !stale
-	s := Staleness{At: now, Stale: stale}
-	if stale {
+func (f *Feed) setStale(d Decision) {
+	now := d.At
+	f.stale = d.Kind == ToStale
+	f.plain = len(f.ports) == 1 && !f.stale
+	if f.stale {
 		f.staleness++
-		s.Reason, s.By = f.active.reason, f.active.by
 	}
 	if f.notices != nil {
-		f.notices.OnStale(s)
+		f.notices.OnStale(Staleness{At: now, Stale: f.stale, Reason: d.Reason, By: d.By})
 	}
 	p := f.active
 	p.pipeline.EachBook(func(local market.InstrumentID) {

@@ -190,7 +190,7 @@ func TestOperator(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, 6, twoProviders())
 		w.run(3 * market.Second)
-		if w.judge.Force("nobody", breaker.ForceOpen) || w.judge.Prefer("nobody", w.now()) {
+		if w.judge.Force("nobody", breaker.ForceOpen) || w.judge.Prefer("nobody") {
 			t.Error("a provider that does not exist")
 		}
 		w.judge.Force("venue", breaker.ForceOpen)
@@ -203,12 +203,12 @@ func TestOperator(t *testing.T) {
 		if l := w.feed.Ledger(); l.Active != "venue" {
 			t.Fatalf("active %s", l.Active)
 		}
-		w.judge.Prefer("vendor", w.now())
+		w.judge.Prefer("vendor")
 		w.run(10 * ms)
 		if l := w.feed.Ledger(); l.Active != "vendor" || l.Preferred != "vendor" {
 			t.Fatalf("active %s, preferred %s", l.Active, l.Preferred)
 		}
-		w.judge.Prefer("", w.now())
+		w.judge.Prefer("")
 		w.run(10 * market.Second)
 		if l := w.feed.Ledger(); l.Active != "venue" || l.Preferred != "" {
 			t.Fatalf("active %s, preferred %s", l.Active, l.Preferred)
@@ -252,7 +252,7 @@ func TestOwnNumbers(t *testing.T) {
 	})
 }
 
-// TestReplay: the recorded datagrams, verdicts and ticks give the same events at the same times.
+// TestReplay: the recorded datagrams and decisions give the same events at the same times.
 func TestReplay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t, 9, twoProviders())
@@ -264,7 +264,7 @@ func TestReplay(t *testing.T) {
 		w.run(10 * market.Second)
 		w.paths[0].delay, w.paths[1].delay = steady(90*ms), steady(90*ms)
 		w.run(2 * market.Second)
-		w.judge.Prefer("vendor", w.now())
+		w.judge.Prefer("vendor")
 		w.run(2 * market.Second)
 		if len(w.out.switches) < 2 || len(w.out.stale) < 1 {
 			t.Fatalf("too little happened: %v, %v", w.out.switches, w.out.stale)
@@ -273,22 +273,22 @@ func TestReplay(t *testing.T) {
 		again := newReader(t)
 		feed, pipelines := w.build(again)
 		for _, in := range w.tape {
-			switch {
-			case in.provider >= 0:
+			if in.decision == nil {
 				pipelines[in.provider].OnTick(in.at)
 				pipelines[in.provider].OnDatagram(0, in.at, in.payload)
-			case in.verdict != nil:
-				number, v, ok := providers.ParseVerdict(in.verdict)
-				if !ok || number != 3 {
-					t.Fatalf("a verdict was not read back: %x", in.verdict)
-				}
-				feed.OnVerdict(v)
-			default:
-				for _, p := range pipelines {
-					p.OnTick(in.at)
-				}
-				feed.OnTick(in.at)
+				continue
 			}
+			number, d, ok := providers.ParseDecision(in.decision)
+			if !ok || number != 3 {
+				t.Fatalf("a decision was not read back: %x", in.decision)
+			}
+			for _, p := range pipelines {
+				p.OnTick(in.at)
+			}
+			feed.Apply(d)
+		}
+		for _, p := range pipelines {
+			p.OnTick(w.now())
 		}
 		if again.events != w.out.events || again.sum.Sum64() != w.out.sum.Sum64() {
 			t.Errorf("live: %d events, %016x; replay: %d events, %016x",
@@ -326,25 +326,24 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 }
 
-func TestVerdictRoundTrip(t *testing.T) {
-	for _, v := range []providers.Verdict{
+func TestDecisionRoundTrip(t *testing.T) {
+	for _, d := range []providers.Decision{
 		{},
-		{At: 1 << 60, By: -5, Provider: 7, State: breaker.Closed, Reason: providers.Operator},
-		{Provider: providers.NoPreference, Prefer: true},
+		{At: 1 << 60, By: -5, Kind: providers.ToRefresh, Provider: 255, Reason: providers.Operator},
 	} {
-		feed, got, ok := providers.ParseVerdict(providers.AppendVerdict([]byte{}, 65535, v))
-		if !ok || feed != 65535 || got != v {
-			t.Errorf("%+v came back as %+v, %v", v, got, ok)
+		feed, got, ok := providers.ParseDecision(providers.AppendDecision([]byte{}, 65535, d))
+		if !ok || feed != 65535 || got != d {
+			t.Errorf("%+v came back as %+v, %v", d, got, ok)
 		}
 	}
 }
 
-func FuzzParseVerdict(f *testing.F) {
-	f.Add(providers.AppendVerdict(nil, 1, providers.Verdict{At: 3}))
+func FuzzParseDecision(f *testing.F) {
+	f.Add(providers.AppendDecision(nil, 1, providers.Decision{At: 3}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if feed, v, ok := providers.ParseVerdict(b); ok {
-			if string(providers.AppendVerdict(nil, feed, v)) != string(b) {
-				t.Errorf("%x is not what is written for %+v", b, v)
+		if feed, d, ok := providers.ParseDecision(b); ok {
+			if string(providers.AppendDecision(nil, feed, d)) != string(b) {
+				t.Errorf("%x is not what is written for %+v", b, d)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package providers
 
 import (
 	"fmt"
+	"slices"
 
 	"tidegate/arbiter"
 	"tidegate/gateway/breaker"
@@ -14,14 +15,14 @@ type Judge struct {
 	feed     *Feed
 	breakers []*breaker.Breaker
 	told     []Verdict
-	record   func(Verdict)
+	watch    func(Verdict)
 	start    market.Nanos
 }
 
 // NewJudge returns a judge with a breaker per provider. configure, if not nil, changes a breaker's
-// configuration; record, if not nil, is called with each verdict before the feed gets it.
-func NewJudge(f *Feed, configure func(*breaker.Config), record func(Verdict)) (*Judge, error) {
-	j := &Judge{feed: f, record: record}
+// configuration; watch, if not nil, is called with each verdict.
+func NewJudge(f *Feed, configure func(*breaker.Config), watch func(Verdict)) (*Judge, error) {
+	j := &Judge{feed: f, watch: watch}
 	for i, name := range f.cfg.Names {
 		cfg := breaker.DefaultConfig("provider " + name)
 		if configure != nil {
@@ -59,12 +60,10 @@ func (j *Judge) OnTick(now market.Nanos) {
 }
 
 func (j *Judge) tell(v Verdict) {
-	if j.record != nil {
-		j.record(v)
+	if j.watch != nil {
+		j.watch(v)
 	}
-	if !v.Prefer {
-		j.told[v.Provider] = v
-	}
+	j.told[v.Provider] = v
 	j.feed.OnVerdict(v)
 }
 
@@ -82,17 +81,12 @@ func (j *Judge) Force(name string, o breaker.Override) bool {
 
 // Prefer makes a provider the first choice among equals; "" takes that back. It reports false for a name that
 // no provider has.
-func (j *Judge) Prefer(name string, now market.Nanos) bool {
-	v := Verdict{At: now, Provider: NoPreference, State: breaker.Closed, Prefer: true}
-	for i, n := range j.feed.cfg.Names {
-		if n == name {
-			v.Provider = uint8(i)
-		}
-	}
-	if name != "" && v.Provider == NoPreference {
+func (j *Judge) Prefer(name string) bool {
+	i := slices.Index(j.feed.cfg.Names, name)
+	if name != "" && i < 0 {
 		return false
 	}
-	j.tell(v)
+	j.feed.Prefer(i)
 	return true
 }
 

@@ -3,7 +3,6 @@ package providers
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 
 	"tidegate/gateway/breaker"
 	"tidegate/market"
@@ -41,62 +40,73 @@ func (r Reason) String() string {
 // MarshalText returns the name used in reports.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// A Verdict is what a Judge says of a provider when that has changed. It is an input of the Feed.
+// A Verdict is what a Judge says of a provider when that has changed.
 type Verdict struct {
 	At       market.Nanos
 	By       market.Nanos // how late, how far behind or how long silent; 0 if that says nothing
 	Provider uint8
 	State    breaker.State
 	Reason   Reason
-	// Prefer makes Provider the operator's choice among equals from now on, and State and Reason say
-	// nothing. A Provider of NoPreference takes that back.
-	Prefer bool
 }
 
-// NoPreference is the provider of a Verdict that takes a preference back.
-const NoPreference = math.MaxUint8
+// A Kind says what a Decision does.
+type Kind uint8
 
-// verdictMagic begins a recorded verdict. No datagram of a feed that we know begins with it.
-const verdictMagic = "TGVERDCT"
+// Kinds of decisions.
+const (
+	ToProvider Kind = iota // another provider is active
+	ToStale                // the feed cannot be relied on
+	ToFresh                // it can be again
+	ToRefresh              // the next slice of a refresh is published
+	kinds
+)
 
-// VerdictLen is the length of a recorded verdict.
+// A Decision is what a Feed does of its own accord, at a tick. It is an input of the feed: recorded beside the
+// datagrams, it makes a replay do the same in the same place.
+type Decision struct {
+	At       market.Nanos
+	By       market.Nanos // see Verdict
+	Kind     Kind
+	Provider uint8 // of ToProvider
+	Reason   Reason
+}
+
+// decisionMagic begins a recorded decision. No datagram of a feed that we know begins with it.
+const decisionMagic = "TGDECIDE"
+
+// DecisionLen is the length of a recorded decision.
 //
-//	0   8  "TGVERDCT"
+//	0   8  "TGDECIDE"
 //	8   2  number of the feed, little-endian like the rest
-//	10  1  provider, 255 none
-//	11  1  state
+//	10  1  kind
+//	11  1  provider
 //	12  1  reason
-//	13  1  1: a preference
-//	14  2  0
+//	13  3  0
 //	16  8  at, nanoseconds since the epoch
 //	24  8  by, nanoseconds
-const VerdictLen = 32
+const DecisionLen = 32
 
-// AppendVerdict appends a verdict about a provider of a feed as it stands in a recording.
-func AppendVerdict(dst []byte, feed uint16, v Verdict) []byte {
-	dst = append(dst, verdictMagic...)
+// AppendDecision appends a decision of a feed as it stands in a recording.
+func AppendDecision(dst []byte, feed uint16, d Decision) []byte {
+	dst = append(dst, decisionMagic...)
 	dst = binary.LittleEndian.AppendUint16(dst, feed)
-	prefer := byte(0)
-	if v.Prefer {
-		prefer = 1
-	}
-	dst = append(dst, v.Provider, byte(v.State), byte(v.Reason), prefer, 0, 0)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(v.At))
-	return binary.LittleEndian.AppendUint64(dst, uint64(v.By))
+	dst = append(dst, byte(d.Kind), d.Provider, byte(d.Reason), 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(d.At))
+	return binary.LittleEndian.AppendUint64(dst, uint64(d.By))
 }
 
-// ParseVerdict reads what AppendVerdict wrote. ok is false for anything else.
-func ParseVerdict(b []byte) (feed uint16, v Verdict, ok bool) {
-	if len(b) != VerdictLen || string(b[:8]) != verdictMagic {
-		return 0, v, false
+// ParseDecision reads what AppendDecision wrote. ok is false for anything else.
+func ParseDecision(b []byte) (feed uint16, d Decision, ok bool) {
+	if len(b) != DecisionLen || string(b[:8]) != decisionMagic || b[13]|b[14]|b[15] != 0 {
+		return 0, d, false
 	}
-	v = Verdict{
-		Provider: b[10], State: breaker.State(b[11]), Reason: Reason(b[12]), Prefer: b[13] == 1,
+	d = Decision{
+		Kind: Kind(b[10]), Provider: b[11], Reason: Reason(b[12]),
 		At: market.Nanos(binary.LittleEndian.Uint64(b[16:])),
 		By: market.Nanos(binary.LittleEndian.Uint64(b[24:])),
 	}
-	if v.State > breaker.Closed || v.Reason >= reasons || b[13] > 1 || b[14]|b[15] != 0 {
-		return 0, Verdict{}, false
+	if d.Kind >= kinds || d.Reason >= reasons {
+		return 0, Decision{}, false
 	}
-	return binary.LittleEndian.Uint16(b[8:]), v, true
+	return binary.LittleEndian.Uint16(b[8:]), d, true
 }

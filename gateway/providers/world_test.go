@@ -132,12 +132,12 @@ type world struct {
 	atTick    func(now market.Nanos)
 }
 
-// input is one entry of the tape: a datagram of a provider, a verdict, or a tick.
+// input is one entry of the tape: a datagram of a provider, or a decision.
 type input struct {
 	at       market.Nanos
 	provider int
 	payload  []byte
-	verdict  []byte
+	decision []byte
 }
 
 const ms = market.Millisecond
@@ -169,9 +169,10 @@ func newWorld(t *testing.T, seed uint64, cfg providers.Config) *world {
 			return base + market.Nanos(random.ExpFloat64()*float64(ms/4))
 		}})
 	}
-	w.judge, err = providers.NewJudge(w.feed, func(c *breaker.Config) { c.Seed = seed + 1 }, func(v providers.Verdict) {
-		w.tape = append(w.tape, input{at: v.At, provider: -1, verdict: providers.AppendVerdict(nil, 3, v)})
+	w.feed.Record(func(d providers.Decision) {
+		w.tape = append(w.tape, input{at: d.At, decision: providers.AppendDecision(nil, 3, d)})
 	})
+	w.judge, err = providers.NewJudge(w.feed, func(c *breaker.Config) { c.Seed = seed + 1 }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +222,6 @@ func (w *world) run(d market.Nanos) {
 			p.OnTick(now)
 		}
 		w.judge.OnTick(now)
-		w.tape = append(w.tape, input{at: now, provider: -1})
 		w.feed.OnTick(now)
 		if w.atTick != nil {
 			w.atTick(now)

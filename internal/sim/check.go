@@ -25,7 +25,7 @@ func (c *checker) begin(w *World) { c.start = w.now }
 
 // onVerdict checks that a breaker has a reason to open.
 func (c *checker) onVerdict(w *World, v providers.Verdict) {
-	if v.Prefer || v.State != breaker.Open {
+	if v.State != breaker.Open {
 		return
 	}
 	p := w.providers[v.Provider]

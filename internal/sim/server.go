@@ -85,15 +85,14 @@ type input struct {
 	line     arbiter.LineID
 	payload  []byte
 	next     uint64
-	verdict  providers.Verdict
+	decision providers.Decision
 }
 
 type inputKind uint8
 
 const (
 	datagram inputKind = iota
-	tick
-	verdict
+	decision
 	snapshotBegin
 	snapshotBlock
 	snapshotEnd
