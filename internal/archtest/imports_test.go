@@ -43,6 +43,10 @@ var layers = []layer{
 		why:   "a book applies facts: it does not know where they come from or who reads it",
 	},
 	{
+		packages: "book/match", only: []string{"market", "book"},
+		why: "the matching engine is a function of its input log: it knows neither who sends orders nor who hears of trades",
+	},
+	{
 		packages: "gateway", only: []string{"market", "codec/...", "arbiter/...", "book/..."},
 		never:  append([]string{"github.com/jackc/pgx/...", "github.com/valyala/fasthttp/..."}, inputOutput...),
 		except: inputOutputExcept,
