@@ -104,6 +104,19 @@ var layers = []layer{
 		why:   "the journal carries entries and does not interpret them, and reaches its files through the seam that tests can break",
 	},
 	{
+		packages: "sinks/entry", only: []string{"market"},
+		never: inputOutput, except: inputOutputExcept,
+		why: "what a journal holds is bytes and values: who writes and reads them is others'",
+	},
+	{
+		packages: "sinks/postgres", only: []string{"market", "codec/dbn", "sinks/entry", "sinks/journal", "internal/clock"},
+		why: "the drainer sees of the gateway what is in the journal: it is the only road to the database",
+	},
+	{
+		packages: "internal/pgcluster", only: []string{},
+		why: "a server is a program like any other: who uses it is others'",
+	},
+	{
 		packages: "internal/vfs/...", only: []string{"internal/vfs"},
 		why: "files carry bytes: they do not know whose",
 	},
@@ -215,6 +228,8 @@ type owner struct {
 
 var owners = []owner{
 	{"github.com/sony/gobreaker/...", "gateway/breaker", "breakers keep time by the wall clock: one package knows, and its verdicts are inputs to all others"},
+	{"github.com/sony/gobreaker/...", "sinks/postgres", "a database that fails is tried by one worker at a time; a sink may not import the gateway's breaker, which is made for ticks"},
+	{"github.com/jackc/pgx/...", "sinks/postgres", "the database is sinks/postgres'"},
 	{"github.com/gopacket/gopacket/...", "codec/pcap", "capture files are codec/pcap's"},
 	{"github.com/klauspost/compress/...", "internal/openfile", "compressed files are internal/openfile's, with its limits and its errors"},
 	{"github.com/klauspost/compress/zstd", "internal/lsgclient/...", "compressed sessions are unpacked by the client"},
