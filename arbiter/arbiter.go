@@ -21,6 +21,9 @@
 // that was published in part, as happens where lines pack messages differently, the rest is published.
 // A packet with messages missing before it is held in a window of fixed size, and a gap is open.
 //
+// Copies of a packet should have the same bytes. A line that brings others is counted as Disagree; the first
+// copy stays. Which one is right, an Arbiter cannot know.
+//
 // # Gaps
 //
 // A gap is a missing range of sequences, revealed by a packet or heartbeat beyond it. Any line may
@@ -36,8 +39,9 @@
 // nothing to do with each other, and books are void in between: OnEpoch says so. DESIGN.md explains
 // how a restart under the same session is told from a delayed duplicate. In short: each line has its
 // own epoch. It enters the next one with a packet of sequence 1 that was sent later than everything
-// before; or, if that packet was lost or the framing has no send times, when it falls back a long way
-// and its next packet continues from there. The channel is in the newest epoch that any line has
+// before; or, if that packet was lost, when it falls back a long way and its next packet continues from
+// there, sent later too. Without send times it takes packets that are no copies of what was published:
+// the first and its successor, or four in a row. The channel is in the newest epoch that any line has
 // reached. Packets of older ones are dropped as OldEpoch.
 //
 // # Retransmission
@@ -86,13 +90,14 @@ type Arbiter struct {
 	inStep  bool // nothing is missing, held or ending: the common path may be taken
 	handler Handler
 
-	lines  [LinesMax]line
-	marks  marks
-	window window
-	gaps   gapList
-	lost   announcedList
-	cfg    Config
-	ledger Ledger // all but the lines
+	lines        [LinesMax]line
+	fingerprints fingerprints
+	marks        marks
+	window       window
+	gaps         gapList
+	lost         announcedList
+	cfg          Config
+	ledger       Ledger // all but the lines
 
 	epoch     Epoch
 	epochSend market.Nanos // send time of the packet that began the epoch; UndefTime if it had none
@@ -113,11 +118,12 @@ type line struct {
 	lastRecv market.Nanos
 	epoch    uint32 // 0: nothing seen in this session
 	inStep   bool   // in the channel's epoch, and no suspect held: the common path may be taken
+	hint     uint64 // number of the fingerprint that its next packet probably has
 	tally    LineLedger
 
 	passedAt   market.Nanos // see Arbiter.mark
 	passedHigh uint64
-	suspect    suspect
+	suspects   suspects
 }
 
 // sendStepMax bounds the step between send times on the common path; a longer one is looked at.
@@ -137,12 +143,13 @@ func New(cfg Config, h Handler) (*Arbiter, error) {
 		window:  newWindow(cfg.WindowPacketsMax, cfg.PacketBytesMax),
 		// Between two held packets, and before the first, there is at most one range per packet or
 		// heartbeat that revealed one. Heartbeats can run the list out; that is handled as a full window.
-		gaps: newGapList(cfg.WindowPacketsMax + 1),
+		gaps:         newGapList(cfg.WindowPacketsMax + 1),
+		fingerprints: fingerprints{ring: new([fingerprintsMax]fingerprint)},
 	}
 	for i := range a.lines {
 		l := &a.lines[i]
 		l.sendMax, l.lastRecv, l.passedAt = market.UndefTime, market.UndefTime, market.UndefTime
-		l.suspect.memory = make([]byte, cfg.PacketBytesMax)
+		l.suspects.memory = make([]byte, suspectsMax*cfg.PacketBytesMax)
 	}
 	a.marks.reset()
 	return a, nil
@@ -162,6 +169,8 @@ func (a *Arbiter) OnPacket(p *Packet) Verdict {
 		if p.TsRecv >= a.marks.due {
 			a.mark(p.Seq, p.TsRecv)
 		}
+		a.fingerprints.add(p)
+		l.hint = a.fingerprints.added
 		a.handler.OnMessages(p, 0)
 		return Fresh
 	}
@@ -239,7 +248,7 @@ func (a *Arbiter) Ledger() Ledger {
 //go:noinline
 func (a *Arbiter) onOther(p *Packet, l *line) Verdict {
 	v := a.judge(p, l)
-	l.inStep = l.epoch == a.epoch.Number && !l.suspect.held
+	l.inStep = l.epoch == a.epoch.Number && l.suspects.n == 0
 	a.settle()
 	return v
 }
@@ -253,7 +262,7 @@ func (a *Arbiter) judge(p *Packet, l *line) Verdict {
 	if p.Line == LineR {
 		return a.onRecovery(p, l)
 	}
-	if l.suspect.held {
+	if l.suspects.n > 0 && l.suspects.why != wentBack {
 		a.resolve(p, l)
 	}
 	send := sendTime(p)
@@ -261,7 +270,11 @@ func (a *Arbiter) judge(p *Packet, l *line) Verdict {
 		return a.onOtherSession(p, l, send)
 	}
 	l.lastRecv = p.TsRecv
-	switch where := a.place(p, l, send); where {
+	where := a.place(p, l, send)
+	if where != wentBack {
+		a.refute(l) // the line goes on where it was, or somewhere else
+	}
+	switch where {
 	case older:
 		l.tally.OldEpoch.add(p)
 		return OldEpoch
@@ -269,6 +282,8 @@ func (a *Arbiter) judge(p *Packet, l *line) Verdict {
 		return a.begin(p, l, send, Restarted)
 	case maybeRestarted, jumped:
 		return a.doubt(p, l, where)
+	case wentBack:
+		return a.doubtAgain(p, l)
 	default:
 		return a.accept(p, l, send)
 	}

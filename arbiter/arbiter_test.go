@@ -134,7 +134,7 @@ func fillCounters(v reflect.Value, n *uint64) {
 
 // TestBalancedSeesEverything spoils each counter of a balanced ledger in turn.
 func TestBalancedSeesEverything(t *testing.T) {
-	facts := map[string]bool{"Epochs": true, "Restarts": true, "Sessions": true, "SessionsEnded": true, "JoinedMid": true, "MalformedBytes": true}
+	facts := map[string]bool{"Epochs": true, "Restarts": true, "Sessions": true, "SessionsEnded": true, "JoinedMid": true, "MalformedBytes": true, "Disagree": true}
 	var l Ledger
 	if err := l.Balanced(); err != nil {
 		t.Fatalf("an empty ledger: %v", err)
@@ -230,6 +230,10 @@ func TestDoesNotAllocate(t *testing.T) {
 		p = Packet{Session: session, Seq: seq, Count: count, Line: line, TsRecv: now, TsSend: now, Messages: message}
 		return &p
 	}
+	untimed := func(p *Packet) *Packet {
+		p.TsSend = market.UndefTime
+		return p
+	}
 	for _, c := range []struct {
 		name string
 		run  func()
@@ -257,6 +261,23 @@ func TestDoesNotAllocate(t *testing.T) {
 		}},
 		{"suspect", func() { a.OnPacket(packet(LineB, seq+1e9, 1)); a.OnPacket(packet(LineB, seq, 1)); seq++ }},
 		{"restart", func() { seq = 1; a.OnPacket(packet(LineA, seq, 9)); seq += 9 }},
+		{"disagree", func() {
+			a.OnPacket(packet(LineA, seq, 3))
+			message[0]++
+			a.OnPacket(packet(LineB, seq, 3))
+			seq += 3
+		}},
+		{"restart without send times", func() {
+			for range 4 {
+				a.OnPacket(untimed(packet(LineA, seq, 500)))
+				seq += 500
+			}
+			a.OnPacket(untimed(packet(LineA, 501, 500))) // a late copy
+			message[0]++
+			for seq = 101; seq < 601; seq += 100 { // the first is lost
+				a.OnPacket(untimed(packet(LineA, seq, 100)))
+			}
+		}},
 		{"ledger", func() { l = a.Ledger() }},
 		{"health", func() { a.Health(LineB) }},
 	} {
@@ -265,7 +286,7 @@ func TestDoesNotAllocate(t *testing.T) {
 		}
 	}
 	l = a.Ledger()
-	if l.GapsDeadline.Ranges < 500 || l.Restarts < 500 || l.GapsFilled.Ranges < 1000 || l.Channel().Suspect.Packets != 0 {
+	if l.GapsDeadline.Ranges < 500 || l.Restarts < 1000 || l.Lines[LineB].Disagree < 500 || l.GapsFilled.Ranges < 1000 || l.Channel().Suspect.Packets != 0 {
 		t.Errorf("the cases did not happen: %+v", l)
 	}
 }

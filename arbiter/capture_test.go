@@ -156,6 +156,9 @@ func checkEpochs(t *testing.T, a *Arbiter, h *epochs, want []uint64) {
 		}
 	}
 	l := a.Ledger()
+	if n := l.Channel().Disagree; n != 0 {
+		t.Errorf("%d copies of packets differ from the first", n)
+	}
 	if l.Restarts != uint64(len(want)-1) || l.Sessions != 1 || l.JoinedMid != 0 {
 		t.Errorf("%d restarts, %d sessions, %d joined mid-way, want %d, 1, 0", l.Restarts, l.Sessions, l.JoinedMid, len(want)-1)
 	}

@@ -28,8 +28,7 @@ type Config struct {
 	// messages that do not exist yet would be announced as lost.
 	JumpMax uint64
 	// FallBackMax is how many messages behind its own high-water mark a line may deliver because the
-	// network changed the order. Where two packets on end come from further back, the publisher
-	// restarted.
+	// network changed the order. What comes from further back may be of a publisher that restarted.
 	FallBackMax uint64
 }
 

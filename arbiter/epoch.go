@@ -46,18 +46,11 @@ const (
 	current        placement = iota // to the channel's epoch
 	older                           // to an epoch before it
 	restarted                       // it begins the next one
-	maybeRestarted                  // it may begin the next one
+	maybeRestarted                  // it may begin the next one: it was sent later than what it is behind
+	wentBack                        // it may be of the next one: it is behind, and nothing else is known of it
 	otherSession                    // it may begin the next one, under another session
 	jumped                          // to the channel's epoch, if its sequence can be believed
 )
-
-// suspect is a packet that its line's next packet will confirm or refute.
-type suspect struct {
-	held   bool
-	why    placement // maybeRestarted, otherSession or jumped
-	packet Packet
-	memory []byte // for packet.Messages
-}
 
 const (
 	// sendAheadMax is how far a send time may be after the receive time to be believed: clocks differ,
@@ -98,6 +91,14 @@ func (a *Arbiter) onOtherSession(p *Packet, l *line, send market.Nanos) Verdict 
 
 // begin starts an epoch with its first packet.
 func (a *Arbiter) begin(p *Packet, l *line, send market.Nanos, why EpochReason) Verdict {
+	a.open(p, l, send, why)
+	v := a.accept(p, l, send)
+	a.releaseSuspects(why)
+	return v
+}
+
+// open ends the epoch before and starts one that p is of.
+func (a *Arbiter) open(p *Packet, l *line, send market.Nanos, why EpochReason) {
 	a.giveUpAll(GapEpochEnd)
 	a.settle() // the end of the session may have waited for those gaps
 
@@ -122,6 +123,7 @@ func (a *Arbiter) begin(p *Packet, l *line, send market.Nanos, why EpochReason) 
 	a.next, a.high, a.highAt = from, from, p.TsRecv
 	a.ending, a.ended = false, false
 	a.lost.count = 0
+	a.fingerprints.begin()
 	a.marks.reset()
 
 	for i := range a.lines {
@@ -135,28 +137,6 @@ func (a *Arbiter) begin(p *Packet, l *line, send market.Nanos, why EpochReason) 
 	a.join(l)
 	l.lastRecv = p.TsRecv
 	a.handler.OnEpoch(a.epoch)
-	v := a.accept(p, l, send)
-	a.releaseSuspects(why)
-	return v
-}
-
-// releaseSuspects decides about packets that lines hold when an epoch begins. A line that seemed to
-// begin the same epoch did so; anything else was from before.
-func (a *Arbiter) releaseSuspects(why EpochReason) {
-	for i := range a.lines {
-		l := &a.lines[i]
-		if !l.suspect.held {
-			continue
-		}
-		p := l.release()
-		if p.Session == a.session &&
-			(why == Restarted && l.suspect.why == maybeRestarted || why == NewSession && l.suspect.why == otherSession) {
-			a.join(l)
-			a.accept(p, l, sendTime(p))
-		} else {
-			l.tally.OldEpoch.add(p)
-		}
-	}
 }
 
 // join moves a line to the channel's epoch.
@@ -187,8 +167,8 @@ func (a *Arbiter) place(p *Packet, l *line, send market.Nanos) placement {
 		}
 	case a.sentBefore(p, send):
 		return older
-	default:
-		if where := a.fellBack(p, l, send); where != current {
+	case p.Seq < l.high:
+		if where := a.cameBack(p, l, send); where != current {
 			return where
 		}
 	}
@@ -204,20 +184,40 @@ func (a *Arbiter) sentBefore(p *Packet, send market.Nanos) bool {
 	return send.Defined() && send < a.epochSend && p.end() > a.epochEnd
 }
 
-// fellBack compares p with what its line delivered before. It returns current if there is nothing
-// special about it.
+// fellBack compares p with what its line delivered before, by number and time. It returns current if there
+// is nothing special about it.
 func (a *Arbiter) fellBack(p *Packet, l *line, send market.Nanos) placement {
 	if p.Seq >= l.high {
 		return current
 	}
 	timed, later := l.sentLater(send)
+	far := l.high-p.Seq > a.cfg.FallBackMax
 	switch {
 	case later && p.Seq == 1:
 		return restarted
-	case (later || !timed) && l.high-p.Seq > a.cfg.FallBackMax:
+	case later && far:
 		return maybeRestarted
+	case !timed && far:
+		return wentBack
 	default:
 		return current
+	}
+}
+
+// cameBack does the same for a packet that is behind, on a line in the channel's epoch. Here its content has
+// a say too.
+func (a *Arbiter) cameBack(p *Packet, l *line, send market.Nanos) placement {
+	where := a.fellBack(p, l, send)
+	timed, _ := l.sentLater(send)
+	switch {
+	case !timed && a.mayBeNext(p, l):
+		return wentBack
+	case !timed:
+		return current
+	case where == maybeRestarted && a.compare(p, l) == same:
+		return current // sent once more, at another time
+	default:
+		return where
 	}
 }
 
@@ -250,69 +250,4 @@ func (a *Arbiter) catchesUp(p *Packet, l *line, send market.Nanos) bool {
 // jumps reports whether p leaves out more than can be believed of one packet.
 func (a *Arbiter) jumps(p *Packet) bool {
 	return p.Seq > a.high && p.Seq-a.high > a.cfg.JumpMax
-}
-
-// doubt holds a packet until its line's next one. It does not count as delivered by the line.
-func (a *Arbiter) doubt(p *Packet, l *line, why placement) Verdict {
-	a.refute(l)
-	s := &l.suspect
-	if len(p.Messages) > len(s.memory) {
-		l.tally.Implausible.add(p)
-		return Implausible
-	}
-	s.held, s.why = true, why
-	s.packet = *p
-	s.packet.Messages = s.memory[:copy(s.memory, p.Messages)]
-	l.tally.Suspect.add(p)
-	return Suspect
-}
-
-// resolve decides about the line's suspect now that its next packet is there. Strangers decide nothing.
-func (a *Arbiter) resolve(p *Packet, l *line) {
-	switch s := &l.suspect; {
-	case a.confirms(p, l):
-		kept := l.release()
-		switch send := sendTime(kept); s.why {
-		case maybeRestarted:
-			a.begin(kept, l, send, Restarted)
-		case otherSession:
-			a.begin(kept, l, send, NewSession)
-		default:
-			a.accept(kept, l, send)
-		}
-	case p.Session == a.session || p.Session == s.packet.Session:
-		a.refute(l)
-	}
-}
-
-// confirms reports whether p goes on where the line's suspect left off.
-func (a *Arbiter) confirms(p *Packet, l *line) bool {
-	s := &l.suspect
-	end := s.packet.end()
-	if p.Session != s.packet.Session || p.Seq < end || p.Seq-end > a.cfg.JumpMax {
-		return false
-	}
-	switch s.why {
-	case maybeRestarted:
-		_, later := l.sentLater(sendTime(p))
-		return p.Seq < l.high && (later || l.high-p.Seq > a.cfg.FallBackMax)
-	case otherSession:
-		return a.ending
-	default:
-		return true
-	}
-}
-
-// refute drops the line's suspect, if it holds one.
-func (a *Arbiter) refute(l *line) {
-	if l.suspect.held {
-		l.tally.Implausible.add(l.release())
-	}
-}
-
-// release lets go of the line's suspect. It stays readable until the line doubts another packet.
-func (l *line) release() *Packet {
-	l.suspect.held = false
-	l.tally.Suspect.remove(&l.suspect.packet)
-	return &l.suspect.packet
 }

@@ -55,6 +55,7 @@ type LineLedger struct {
 
 	MalformedBytes uint64 `json:"malformed_bytes"`
 	GapMessages    uint64 `json:"gap_messages"`
+	Disagree       uint64 `json:"disagree"`
 }
 
 // A Ledger accounts for everything an Arbiter was given and for everything it published. It holds at
@@ -259,6 +260,10 @@ var packetColumns = []struct {
 	{
 		"gap_messages", "Messages of missing ranges that this line was the first to bring.",
 		func(l *LineLedger) *uint64 { return &l.GapMessages },
+	},
+	{
+		"disagree", "Duplicate packets whose bytes differ from those of the first copy, which was kept.",
+		func(l *LineLedger) *uint64 { return &l.Disagree },
 	},
 }
 

@@ -21,6 +21,8 @@ var updateFlag = flag.Bool("update", false, "rewrite the outcomes in testdata")
 //	A hb 13                 a heartbeat: 13 comes next        (A end 13: end of session)
 //	A 10 x3 sent=5ms        with a send time other than now   (sent=- for none)
 //	A 10 x3 session=S2      of another session than S1
+//	A 10 x3 run=1           with the messages that the publisher sent in its first run
+//	run 2                   the publisher runs for the second time: its messages have other bytes from now on
 //	@7ms A 10 x3            at this time; later steps too, until told otherwise
 //	tick                    time passes
 //	flush                   the input ends
@@ -47,7 +49,7 @@ func playScenario(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := scenario{cfg: DefaultConfig(), now: worldStart, timed: true}
+	s := scenario{cfg: DefaultConfig(), now: worldStart, timed: true, run: 1}
 	var got strings.Builder
 	for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 		step, _, _ := strings.Cut(line, "->")
@@ -95,6 +97,7 @@ type scenario struct {
 	a     *Arbiter
 	now   market.Nanos
 	timed bool
+	run   byte // of the publisher: its messages consist of it
 	told  []string
 
 	requests RequestConfig // without servers: nothing is asked for
@@ -159,6 +162,10 @@ func (s *scenario) step(text string) (string, error) {
 	case "requests":
 		ledger := s.r.Ledger()
 		return tabulateRequests(&ledger), nil
+	case "run":
+		n, err := strconv.Atoi(words[1])
+		s.run = byte(n)
+		return "", err
 	case "flush":
 		s.a.Flush()
 	case "gaps":
@@ -196,74 +203,6 @@ func (s *scenario) ask(at market.Nanos) {
 		}
 		s.told = append(s.told, text+"]")
 	}
-}
-
-// tabulateRequests returns the counters of a ledger that are not zero, a line of text for the channel
-// and one for each server.
-func tabulateRequests(l *RequestLedger) string {
-	lines := make([]string, 1+l.Servers)
-	lines[0] = "  | requests:"
-	for i := range l.Servers {
-		lines[1+i] = fmt.Sprintf("  | server %d: %v", i, l.Server[i].State)
-	}
-	first := uint64(0)
-	l.Walk(func(name string, value uint64, _ string) {
-		line := &lines[0]
-		if rest, ok := strings.CutPrefix(name, "server_"); ok {
-			number, counter, _ := strings.Cut(rest, ".")
-			i, _ := strconv.Atoi(number)
-			line, name = &lines[1+i], counter
-		}
-		counter, unit, pair := strings.Cut(name, ".")
-		if pair && unit != "messages" {
-			first = value
-			return
-		}
-		shown := strconv.FormatUint(value, 10)
-		if pair {
-			shown = fmt.Sprintf("%d/%d", first, value)
-		}
-		if value > 0 && name != "resting" {
-			*line += " " + counter + " " + shown
-		}
-	})
-	return strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
-}
-
-// tabulate returns the counters of a ledger that are not zero, a line of text for the channel and one
-// for each line.
-func tabulate(l *Ledger) string {
-	var text strings.Builder
-	of, first := "-", uint64(0)
-	l.Walk(func(name string, value uint64, _ string) {
-		owner, counter := "channel", name
-		if rest, ok := strings.CutPrefix(name, "line_"); ok {
-			owner, counter, _ = strings.Cut(rest, ".")
-			owner = strings.ToUpper(owner)
-		}
-		counter, unit, _ := strings.Cut(counter, ".")
-		if unit == "packets" || unit == "ranges" {
-			first = value
-			return
-		}
-		shown := strconv.FormatUint(value, 10)
-		if unit == "messages" {
-			shown = fmt.Sprintf("%d/%d", first, value)
-			value |= first
-		}
-		if value == 0 {
-			return
-		}
-		if owner != of {
-			if of != "-" {
-				text.WriteByte('\n')
-			}
-			fmt.Fprintf(&text, "  | %s:", owner)
-			of = owner
-		}
-		fmt.Fprintf(&text, " %s %s", counter, shown)
-	})
-	return strings.TrimSpace(text.String()) + "\n"
 }
 
 func lineOf(word string) LineID {
@@ -349,9 +288,16 @@ func (s *scenario) packet(words []string) (string, error) {
 	if s.timed {
 		p.TsSend = s.now
 	}
+	run := s.run
 	for _, word := range words[1:] {
 		name, value, option := strings.Cut(word, "=")
 		switch {
+		case option && name == "run":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				return "", err
+			}
+			run = byte(n)
 		case word == "hb":
 			p.Kind = Heartbeat
 		case word == "end":
@@ -379,6 +325,9 @@ func (s *scenario) packet(words []string) (string, error) {
 			}
 			p.Seq = seq
 		}
+	}
+	for i := range p.Messages {
+		p.Messages[i] = run
 	}
 	var verdict string
 	switch {

@@ -46,6 +46,7 @@ func (a *Arbiter) drop(p *Packet, l *line) Verdict {
 		return Late
 	}
 	l.tally.Duplicate.Packets++
+	a.compared(p, l)
 	return Duplicate
 }
 
@@ -79,6 +80,8 @@ func (a *Arbiter) publish(p *Packet, l *line) {
 	skip := a.next - p.Seq
 	if skip > 0 {
 		a.dropMessages(l, p.Seq, a.next)
+	} else {
+		a.fingerprints.add(p)
 	}
 	l.tally.Published.Packets++
 	l.tally.Published.Messages += uint64(p.Count) - skip
@@ -91,6 +94,7 @@ func (a *Arbiter) hold(p *Packet, l *line) Verdict {
 	end := p.end()
 	if end <= a.high && !a.gaps.overlaps(p.Seq, end) {
 		l.tally.Duplicate.add(p) // of what is held
+		a.compared(p, l)
 		return Duplicate
 	}
 	if p.Seq > a.high {
