@@ -31,7 +31,9 @@ type LiveFeed struct {
 	switches []lineSwitch // by line
 	freed    []Datagram   // from clogged lines, to be delivered first
 	resender resender
-	builder  moldudp64.Builder
+	pitch    *pitchTape // nil if the messages are sent as they are
+	framing  framing
+	resent   [][]byte // packets that gap requests have sent again
 	sent     PacketCounts
 	slipped  market.Nanos
 
@@ -100,7 +102,10 @@ func (f *LiveFeed) begin() error {
 	}
 	f.exchange, f.name, f.next = x, name, 1
 	f.resender.begin(name)
-	f.builder.Reset(name, f.next, f.cfg.Feed.Sender.PayloadMax)
+	if f.pitch, f.framing, err = f.cfg.Feed.Sender.open(f.cfg.Feed.Market.Listings); err != nil {
+		return fmt.Errorf("venue: live feed: %w", err)
+	}
+	f.framing.begin(f.next)
 	f.over, f.endings, f.lastSent = false, 0, f.now
 	f.pull()
 	f.paceTs, f.paceNow = f.ts, f.now
@@ -144,13 +149,18 @@ func (f *LiveFeed) pack() {
 	if f.real(f.ts) > f.now { // sent before it is due
 		at = f.paceTs + f.stood + market.Nanos(float64(f.now-f.paceNow)*f.cfg.Speed)
 	}
-	for _, m := range f.step {
-		if at != f.ts {
+	if at != f.ts {
+		for _, m := range f.step {
 			stamp(m, at-f.cfg.Feed.Market.Midnight)
 		}
-		if f.builder.Count() == f.cfg.Feed.Sender.MessagesMax || !f.builder.Append(m) {
+	}
+	if f.pitch != nil {
+		f.step = f.pitch.rewrite(f.step)
+	}
+	for _, m := range f.step {
+		if f.framing.count() == f.cfg.Feed.Sender.MessagesMax || !f.framing.append(m) {
 			f.flush()
-			f.builder.Append(m) // fits an empty packet: see SenderConfig.Validate
+			f.framing.append(m) // fits an empty packet: see SenderConfig.Validate
 		}
 		f.resender.add(m)
 	}
@@ -163,15 +173,15 @@ func stamp(m []byte, sinceMidnight market.Nanos) {
 	binary.BigEndian.PutUint32(m[7:], uint32(sinceMidnight))
 }
 
-// flush sends the packet in the builder.
+// flush sends the packet that is being packed.
 func (f *LiveFeed) flush() {
-	n := f.builder.Count()
+	n := f.framing.count()
 	if n == 0 {
 		return
 	}
-	f.send(f.builder.Bytes(), &f.sent.Data)
+	f.send(f.framing.packet(), &f.sent.Data)
 	f.next += uint64(n)
-	f.builder.Reset(f.name, f.next, f.cfg.Feed.Sender.PayloadMax)
+	f.framing.begin(f.next)
 }
 
 func (f *LiveFeed) send(payload []byte, count *uint64) {
@@ -191,11 +201,11 @@ func (f *LiveFeed) keepAlive() {
 	}
 	switch {
 	case !f.over:
-		f.silent = moldudp64.AppendHeartbeat(f.silent[:0], f.name, f.next)
+		f.silent = f.framing.heartbeat(f.silent[:0], f.next)
 		f.send(f.silent, &f.sent.Heartbeats)
 	case f.endings < endingsMax:
 		f.endings++
-		f.silent = moldudp64.AppendEndOfSession(f.silent[:0], f.name, f.next)
+		f.silent = f.framing.end(f.silent[:0], f.next)
 		f.send(f.silent, &f.sent.EndOfSession)
 	case f.cfg.Endless && !f.closing:
 		f.cfg.Feed.Market.Seed++
@@ -352,7 +362,7 @@ type LiveTruth struct {
 
 // Truth returns what is true of the present session so far.
 func (f *LiveFeed) Truth() LiveTruth {
-	recorded := Feed{cfg: f.cfg.Feed, exchange: f.exchange, sender: &Sender{sent: f.sent}, lines: f.lines}
+	recorded := Feed{cfg: f.cfg.Feed, exchange: f.exchange, sender: &Sender{sent: f.sent, pitch: f.pitch}, lines: f.lines}
 	return LiveTruth{
 		LivePosition: f.Position(), Truth: recorded.Truth(),
 		Slipped: f.slipped, Retransmit: f.resender.counts,

@@ -63,9 +63,6 @@ func (c LiveConfig) Validate() error {
 	if err := c.Feed.Validate(); err != nil {
 		return err
 	}
-	if c.Feed.Sender.Protocol != ITCH {
-		return fmt.Errorf("protocol: a live feed publishes ITCH only")
-	}
 	for _, l := range c.Feed.Lines {
 		if err := validateLive(l.Impairment); err != nil {
 			return fmt.Errorf("line %q: %w", l.Name, err)

@@ -87,8 +87,13 @@ func (r *resender) answer(datagram []byte, now market.Nanos) []byte {
 
 // OnRequest takes a datagram that was sent to the retransmit server. It returns the packet to answer
 // with, as many of the messages asked for as fit in one (MoldUDP64 1.00, request packet), or nil if
-// the request is refused. The packet is valid until the next call.
-func (f *LiveFeed) OnRequest(datagram []byte) []byte { return f.resender.answer(datagram, f.now) }
+// the request is refused, as all are of a feed that publishes PITCH. The packet is valid until the next call.
+func (f *LiveFeed) OnRequest(datagram []byte) []byte {
+	if f.pitch != nil {
+		return nil
+	}
+	return f.resender.answer(datagram, f.now)
+}
 
 // An allowance lets so many things happen in a second, at most a tenth of that (and one) at once.
 type allowance struct {

@@ -30,12 +30,16 @@ type pitchTape struct {
 	counts  [256]uint64
 	trades  [256]Tally // by message type
 	traded  []Tally    // by stock locate code, less 1
+	states  []byte     // of trading, by stock locate code, less 1; 0 while nothing was said
+	ranked  uint64     // rank of the last order that got one
 }
 
 // pitchOrder is a live order.
 type pitchOrder struct {
 	id     uint64
+	rank   uint64 // of orders at one price the lowest is executed first
 	locate uint16
+	side   byte
 	price  pitch.Price
 	size   uint32
 }
@@ -51,6 +55,7 @@ func newPitchTape(listings []Listing) (*pitchTape, error) {
 	t := &pitchTape{
 		orders: make(map[uint64]*pitchOrder), crossed: make(map[uint64]market.Size),
 		lastID: pitchIDs, lastEx: pitchExecutions, second: noSecond, traded: make([]Tally, len(listings)),
+		states: make([]byte, len(listings)),
 	}
 	for i, l := range listings {
 		symbol, err := pitch.ParseSymbol(l.Symbol)
@@ -168,6 +173,7 @@ func (t *pitchTape) systemEvent(m *itch50.SystemEvent) {
 }
 
 func (t *pitchTape) tradingAction(m *itch50.TradingAction) {
+	t.states[m.Locate-1] = m.State
 	t.write(&pitch.TradingStatus{
 		Header: t.header(m.Header), Symbol: t.symbol(m.Locate), Status: m.State, ShortSale: '0',
 		Reserved: [2]byte{' ', ' '},
@@ -177,7 +183,8 @@ func (t *pitchTape) tradingAction(m *itch50.TradingAction) {
 func (t *pitchTape) add(m *itch50.AddOrder, participant itch50.MPID) {
 	h := t.header(m.Header)
 	t.lastID++
-	t.orders[m.OrderRef] = &pitchOrder{t.lastID, m.Locate, pitch.Price(m.Price), m.Shares}
+	t.ranked++
+	t.orders[m.OrderRef] = &pitchOrder{t.lastID, t.ranked, m.Locate, m.Side, pitch.Price(m.Price), m.Shares}
 	t.write(&pitch.AddOrder{
 		Header: h, OrderID: t.lastID, Side: m.Side, Quantity: m.Shares, Symbol: t.symbol(m.Locate),
 		Price: pitch.Price(m.Price), Flags: 1, Participant: participant, Customer: ' ',
@@ -235,7 +242,8 @@ func (t *pitchTape) replaced(m *itch50.OrderReplace) {
 	h := t.header(m.Header)
 	o := t.orders[m.OrderRef]
 	delete(t.orders, m.OrderRef)
-	o.price, o.size = pitch.Price(m.Price), m.Shares
+	t.ranked++
+	o.rank, o.price, o.size = t.ranked, pitch.Price(m.Price), m.Shares
 	t.orders[m.NewOrderRef] = o
 	t.write(&pitch.ModifyOrder{Header: h, OrderID: o.id, Quantity: o.size, Price: o.price, Flags: 1})
 }

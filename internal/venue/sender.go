@@ -69,6 +69,16 @@ func (c SenderConfig) Validate() error {
 	return nil
 }
 
+// open returns what rewrites messages, nil if they are sent as they are, and what packs them.
+func (c *SenderConfig) open(listings []Listing) (*pitchTape, framing, error) {
+	if c.Protocol == PITCH {
+		tape, err := newPitchTape(listings)
+		return tape, &unitFraming{unit: c.Unit, bytesMax: c.PayloadMax}, err
+	}
+	session, err := moldudp64.ParseSession(c.Session)
+	return nil, &moldFraming{session: session, bytesMax: c.PayloadMax}, err
+}
+
 // A Packet is a packet and the time at which the venue sends it.
 type Packet struct {
 	Time    market.Nanos
@@ -110,19 +120,9 @@ func NewSender(x *Exchange, cfg SenderConfig) (*Sender, error) {
 		return nil, fmt.Errorf("venue: sender: %w", err)
 	}
 	s := &Sender{x: x, cfg: cfg, next: 1}
-	switch cfg.Protocol {
-	case PITCH:
-		tape, err := newPitchTape(x.cfg.Listings)
-		if err != nil {
-			return nil, fmt.Errorf("venue: sender: %w", err)
-		}
-		s.pitch, s.framing = tape, &unitFraming{unit: cfg.Unit, bytesMax: cfg.PayloadMax}
-	default:
-		session, err := moldudp64.ParseSession(cfg.Session)
-		if err != nil {
-			return nil, fmt.Errorf("venue: sender: %w", err)
-		}
-		s.framing = &moldFraming{session: session, bytesMax: cfg.PayloadMax}
+	var err error
+	if s.pitch, s.framing, err = cfg.open(x.cfg.Listings); err != nil {
+		return nil, fmt.Errorf("venue: sender: %w", err)
 	}
 	s.framing.begin(s.next)
 	s.pull()

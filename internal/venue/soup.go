@@ -76,7 +76,7 @@ func (f *LiveFeed) ServeMessages() *SoupPort { return &SoupPort{feed: f} }
 func (f *LiveFeed) ServeSnapshots() *SoupPort { return &SoupPort{feed: f, glimpse: true} }
 
 // Over reports whether the present session has no further messages, and all were sent.
-func (f *LiveFeed) Over() bool { return f.over && len(f.step) == 0 && f.builder.Count() == 0 }
+func (f *LiveFeed) Over() bool { return f.over && len(f.step) == 0 && f.framing.count() == 0 }
 
 // Settings returns what is wrong with the port at present.
 func (p *SoupPort) Settings() SoupSettings { return p.settings }

@@ -228,7 +228,7 @@ func (c *control) handle(ctx *fasthttp.RequestCtx) {
 }
 
 var (
-	errNoPage = errors.New("no such page: there are /lines, /lines/{name}, /soup, /glimpse, /truth, /pause and /resume")
+	errNoPage = errors.New("no such page: there are /lines, /lines/{name}, /soup, /glimpse, /gaps, /spin, /truth, /pause and /resume")
 	errMethod = errors.New("method not allowed")
 )
 
@@ -246,13 +246,17 @@ func (c *control) route(method, path string, body []byte) (any, error) {
 		return c.venue.SetSoup(func(s *venue.SoupSettings) error { return decodePosted(method, body, s) })
 	case path == "/glimpse" && (method == fasthttp.MethodGet || method == fasthttp.MethodPost):
 		return c.venue.SetGlimpse(func(s *venue.SoupSettings) error { return decodePosted(method, body, s) })
+	case path == "/gaps" && (method == fasthttp.MethodGet || method == fasthttp.MethodPost):
+		return c.venue.SetGaps(func(s *venue.PitchSettings) error { return decodePosted(method, body, s) })
+	case path == "/spin" && (method == fasthttp.MethodGet || method == fasthttp.MethodPost):
+		return c.venue.SetSpin(func(s *venue.PitchSettings) error { return decodePosted(method, body, s) })
 	case path == "/truth" && method == fasthttp.MethodGet:
 		return c.venue.Truth()
 	case path == "/pause" && method == fasthttp.MethodPost:
 		return c.venue.Pause()
 	case path == "/resume" && method == fasthttp.MethodPost:
 		return c.venue.Resume()
-	case path == "/lines", line, path == "/soup", path == "/glimpse", path == "/truth", path == "/pause", path == "/resume":
+	case path == "/lines", line, path == "/soup", path == "/glimpse", path == "/gaps", path == "/spin", path == "/truth", path == "/pause", path == "/resume":
 		return nil, errMethod
 	default:
 		return nil, errNoPage

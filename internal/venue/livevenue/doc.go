@@ -1,11 +1,10 @@
 // Package livevenue runs the simulated exchange on real sockets: what a gateway is tested against, and
 // the market of the live demonstration.
 //
-// A Venue publishes a venue.LiveFeed (ITCH 5.0 over MoldUDP64) on UDP lines, multicast or unicast,
-// answers retransmit requests on a UDP socket, serves messages and snapshots over TCP (SoupBinTCP, GLIMPSE
-// 5.0) if that is wanted, and takes orders on a small HTTP endpoint of the
-// loopback interface: lines are impaired, taken down and clogged, the market is paused, and its books
-// are read.
+// A Venue publishes a venue.LiveFeed on UDP lines, multicast or unicast, and serves over TCP, if that is wanted,
+// what gets back what was missed: of ITCH 5.0 messages and snapshots (SoupBinTCP, GLIMPSE 5.0), and retransmission
+// on a UDP socket; of PITCH gap requests and spins. It takes orders on a small HTTP endpoint of the loopback
+// interface: lines are impaired, taken down and clogged, the market is paused, and its books are read.
 //
 //	v, err := livevenue.Open(cfg) // sockets are open, addresses known
 //	err = v.Run(ctx)              // until ctx ends: then trading closes and the session ends
@@ -25,6 +24,10 @@
 //	POST /soup       change what the body names, leave the rest: {"drop_after": 100, "refuse": true}
 //	GET  /glimpse    snapshots over TCP, the same
 //	POST /glimpse    the same: {"stale": true}
+//	GET  /gaps       gap requests of PITCH, the same
+//	POST /gaps       the same: {"unavailable": true}
+//	GET  /spin       spins of PITCH, the same
+//	POST /spin       the same: {"truncate": 100}
 //	GET  /truth      session, sequence, books, counts
 //	POST /pause      stop the market; heartbeats go on; answers {"paused", "session", "sent"}
 //	POST /resume     let it go on; answers the same
@@ -34,7 +37,8 @@
 //
 // Messages and snapshots over TCP have refuse and stalled (true or false), drop_after (messages), drip
 // (bytes per second); snapshots also stale (true or false) and truncate (messages). See
-// venue.SoupSettings.
+// venue.SoupSettings. Gap requests and spins have refuse, stalled and unavailable (true or false), spins also
+// stale and truncate. See venue.PitchSettings.
 //
 // While the market is paused the books of /truth are those after the message with the sequence number
 // sent: whoever has received that one can compare. Otherwise they are those after message number

@@ -23,12 +23,13 @@ type SoupStatus struct {
 	Counts     venue.SoupCounts `json:"counts"`
 }
 
-// A soupServer serves a SoupPort on a socket. Its port belongs to Run; each connection has a goroutine that
-// reads and one that writes, and both ask Run for what they need.
+// A soupServer serves a SoupPort, or a PitchPort, on a socket. Its port belongs to Run; each connection has a
+// goroutine that reads and one that writes, and both ask Run for what they need.
 type soupServer struct {
 	venue    *Venue
 	listener net.Listener
-	port     *venue.SoupPort    // owned by Run
+	port     *venue.SoupPort    // owned by Run; nil for a PitchPort
+	pitch    *venue.PitchPort   // owned by Run; nil for a SoupPort
 	seen     venue.LivePosition // when connections were told last; owned by Run
 
 	turnedAway atomic.Uint64 // written by accept
@@ -39,13 +40,28 @@ type soupServer struct {
 	closed bool
 }
 
+// A portConn is a connection of a port: a venue.SoupConn or a venue.PitchConn.
+type portConn interface {
+	OnBytes(b []byte, now market.Nanos)
+	Output(b []byte, now market.Nanos) (_ []byte, done bool)
+	Due(now market.Nanos) market.Nanos
+}
+
+// connect begins a connection of the port. It is called by Run's goroutine.
+func (s *soupServer) connect(now market.Nanos) portConn {
+	if s.pitch != nil {
+		return s.pitch.Connect(now)
+	}
+	return s.port.Connect(now)
+}
+
 // A soupConn is one connection of a soupServer.
 type soupConn struct {
 	soup *soupServer
 	tcp  net.Conn
-	conn *venue.SoupConn // owned by Run
-	news chan struct{}   // has a value: there may be something to send
-	gone chan struct{}   // closed when the client has closed, and by read
+	conn portConn      // owned by Run
+	news chan struct{} // has a value: there may be something to send
+	gone chan struct{} // closed when the client has closed, and by read
 }
 
 const (
@@ -165,7 +181,7 @@ func (c *soupConn) run() {
 		delete(c.soup.conns, c)
 		c.soup.mu.Unlock()
 	}()
-	if c.soup.venue.Do(func(*venue.LiveFeed) { c.conn = c.soup.port.Connect(clock.Now()) }) != nil {
+	if c.soup.venue.Do(func(*venue.LiveFeed) { c.conn = c.soup.connect(clock.Now()) }) != nil {
 		return
 	}
 	reading.Go(c.read)

@@ -33,6 +33,10 @@ type Config struct {
 	// Soup is where the messages are served over TCP, by SoupBinTCP, and Glimpse where snapshots are, by
 	// Nasdaq GLIMPSE 5.0. The zero address is for not at all; with port 0 the system chooses one.
 	Soup, Glimpse netip.AddrPort
+	// Gaps is where a venue of PITCH takes gap requests over TCP, and Spin where it serves images. Resent is
+	// where messages go to that were requested, as datagrams, from where the lines' come. The zero address is for
+	// not at all.
+	Gaps, Spin, Resent netip.AddrPort
 }
 
 // DefaultConfig returns the default market on two lines of the loopback interface.
@@ -64,6 +68,16 @@ func (c Config) Validate() error {
 	if err := feed.Validate(); err != nil {
 		return err
 	}
+	if c.Feed.Feed.Sender.Protocol == venue.PITCH {
+		if c.Soup.IsValid() || c.Glimpse.IsValid() {
+			return errors.New("messages and snapshots over TCP: want none of a venue that publishes PITCH, which has gap requests and spins")
+		}
+		if c.Gaps.IsValid() != c.Resent.IsValid() {
+			return errors.New("gap requests: want an address for requests and one for what is sent again, or neither")
+		}
+	} else if c.Gaps.IsValid() || c.Spin.IsValid() || c.Resent.IsValid() {
+		return errors.New("gap requests and spins: want none of a venue that publishes ITCH")
+	}
 	if !c.Control.Addr().IsLoopback() {
 		return fmt.Errorf("control address %s: want one of the loopback interface: whoever reaches it controls the market", c.Control)
 	}
@@ -80,6 +94,9 @@ type Venue struct {
 	control    *control
 	soup       *soupServer // nil if not served
 	glimpse    *soupServer // nil if not served
+	gaps       *soupServer // nil if not served
+	spin       *soupServer // nil if not served
+	resent     []datagrams // one, if gaps are served; owned by Run
 	commands   chan func()
 	requests   chan request
 	overflow   atomic.Uint64 // requests that found the queue full; written by receive
@@ -140,6 +157,20 @@ func (v *Venue) open() (err error) {
 	if v.glimpse, err = listenSoup(v.cfg.Glimpse, v); err != nil {
 		return fmt.Errorf("snapshots over TCP: %w", err)
 	}
+	if v.gaps, err = listenSoup(v.cfg.Gaps, v); err != nil {
+		return fmt.Errorf("gap requests: %w", err)
+	}
+	if v.spin, err = listenSoup(v.cfg.Spin, v); err != nil {
+		return fmt.Errorf("spins: %w", err)
+	}
+	if v.gaps == nil {
+		return nil
+	}
+	resent, err := openLine(v.cfg.Resent, v.cfg.Interface, v.cfg.Hops)
+	if err != nil {
+		return fmt.Errorf("what is sent again: %w", err)
+	}
+	v.resent = append(v.resent, resent)
 	return nil
 }
 
@@ -154,8 +185,12 @@ func (v *Venue) close() {
 	if v.control != nil {
 		v.control.close()
 	}
-	v.soup.close()
-	v.glimpse.close()
+	for _, s := range []*soupServer{v.soup, v.glimpse, v.gaps, v.spin} {
+		s.close()
+	}
+	for _, l := range v.resent {
+		l.Close()
+	}
 }
 
 // RetransmitAddr returns where requests are taken.
@@ -171,7 +206,7 @@ func (v *Venue) ControlURL() string { return "http://" + v.control.addr().String
 // called once.
 func (v *Venue) Run(ctx context.Context) (truth Truth, err error) {
 	var others sync.WaitGroup
-	failed := make(chan error, 4)
+	failed := make(chan error, 6)
 	others.Go(func() { failed <- v.receive() })
 	others.Go(func() { failed <- v.control.serve() })
 	defer func() {
@@ -189,6 +224,14 @@ func (v *Venue) Run(ctx context.Context) (truth Truth, err error) {
 	if v.glimpse != nil {
 		v.glimpse.port = v.feed.ServeSnapshots()
 		others.Go(func() { failed <- v.glimpse.serve() })
+	}
+	if v.gaps != nil {
+		v.gaps.pitch = v.feed.ServeGaps()
+		others.Go(func() { failed <- v.gaps.serve() })
+	}
+	if v.spin != nil {
+		v.spin.pitch = v.feed.ServeSpins()
+		others.Go(func() { failed <- v.spin.serve() })
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -251,6 +294,11 @@ func (v *Venue) deliver() {
 			}
 			clear(batch)
 			v.batches[i] = batch[:0]
+		}
+	}
+	for p, ok := v.feed.NextResent(); ok; p, ok = v.feed.NextResent() {
+		if _, err := v.resent[0].Send(p); err != nil {
+			v.unsent++
 		}
 	}
 }
