@@ -18,7 +18,7 @@ func (f Feed) Retransmits() bool { return f == ITCH }
 // and what comes in as answers to them is taken all the same.
 func (p *Pipeline) SendRequests(send func(arbiter.Request)) { p.sendRequest = send }
 
-// AppendRequest appends a request to b as the feed's retransmit servers read it.
+// AppendRequest appends a request to b as the retransmit servers of a feed that Retransmits read it.
 func (p *Pipeline) AppendRequest(b []byte, q arbiter.Request) []byte {
 	var session [moldudp64.SessionLen]byte
 	q.Session.AppendBytes(session[:0])
@@ -35,7 +35,7 @@ func (p *Pipeline) Requests() (l arbiter.RequestLedger, ok bool) {
 
 // plan makes the pipeline ask for what its lines have lost.
 func (p *Pipeline) plan() (err error) {
-	if !p.cfg.Feed.Retransmits() {
+	if !p.cfg.Feed.Retransmits() && p.cfg.Feed != PITCH { // whose proxies are asked by TCP
 		return fmt.Errorf("pipeline: retransmission: feed %s: has none by datagrams", p.cfg.Feed)
 	}
 	if p.requester, err = arbiter.NewRequester(*p.cfg.Retransmit, p.arb); err != nil {

@@ -31,18 +31,33 @@ type live struct {
 	onTick func(at market.Nanos) // on the loop, after the pipeline's tick
 }
 
-// start runs a venue and a loop until the test ends. change alters the pipeline's configuration.
-func start(t *testing.T, change func(*gateway.Config)) *live {
+// listen opens a socket for datagrams.
+func listen(t *testing.T) (*net.UDPConn, netip.AddrPort) {
 	t.Helper()
 	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(loopback))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = udp.SetReadBuffer(4 << 20)
+	return udp, udp.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// start runs a venue and a loop until the test ends. change alters the pipeline's configuration; if it is for
+// PITCH the venue publishes that.
+func start(t *testing.T, change func(*gateway.Config)) *live {
+	t.Helper()
+	udp, group := listen(t)
+	again, resent := listen(t)
+	g := newGate(t, change)
 	cfg := livevenue.DefaultConfig(31)
 	cfg.Retransmit, cfg.Control, cfg.Soup, cfg.Glimpse = loopback, loopback, loopback, loopback
 	cfg.Feed.Feed.Lines = cfg.Feed.Feed.Lines[:1]
-	cfg.Feed.Feed.Lines[0].Group = udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	cfg.Feed.Feed.Lines[0].Group = group
+	if g.pipeline.Config().Feed == gateway.PITCH {
+		cfg.Feed.Feed.Sender.Protocol = venue.PITCH
+		cfg.Soup, cfg.Glimpse = netip.AddrPort{}, netip.AddrPort{}
+		cfg.Gaps, cfg.Spin, cfg.Resent = loopback, loopback, resent
+	}
 	m := &cfg.Feed.Feed.Market
 	m.Open, m.PreOpen, m.Halts = market.Second, market.Second, nil
 	cfg.Feed.Speed = 5
@@ -50,7 +65,7 @@ func start(t *testing.T, change func(*gateway.Config)) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &live{gate: newGate(t, change), Venue: v, wake: make(chan struct{}, 1)}
+	l := &live{gate: g, Venue: v, wake: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -58,19 +73,21 @@ func start(t *testing.T, change func(*gateway.Config)) *live {
 			t.Error(err)
 		}
 	})
-	datagrams := make(chan []byte, 4096)
-	running.Go(func() {
+	datagrams := make(chan datagram, 4096)
+	hear := func(udp *net.UDPConn, line arbiter.LineID, lose *atomic.Int32) {
 		for n := int32(0); ; n++ {
 			b := make([]byte, 1500)
 			k, err := udp.Read(b)
 			if err != nil {
 				return
 			}
-			if lose := l.lose.Load(); lose == 0 || n%lose != 0 {
-				datagrams <- b[:k]
+			if lose := lose.Load(); lose == 0 || n%lose != 0 {
+				datagrams <- datagram{line, b[:k]}
 			}
 		}
-	})
+	}
+	running.Go(func() { hear(udp, arbiter.LineA, &l.lose) })
+	running.Go(func() { hear(again, arbiter.LineR, new(atomic.Int32)) })
 	loop, end := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.loop(loop, datagrams) }()
@@ -79,19 +96,25 @@ func start(t *testing.T, change func(*gateway.Config)) *live {
 		<-ended
 		stop()
 		udp.Close()
+		again.Close()
 		running.Wait()
 	})
 	return l
 }
 
+type datagram struct {
+	line    arbiter.LineID
+	payload []byte
+}
+
 // loop owns the pipeline.
-func (l *live) loop(ctx context.Context, datagrams <-chan []byte) {
+func (l *live) loop(ctx context.Context, datagrams <-chan datagram) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
-		case b := <-datagrams:
-			l.deliver(arbiter.LineA, clock.Now(), b)
+		case d := <-datagrams:
+			l.deliver(d.line, clock.Now(), d.payload)
 		case <-l.wake:
 			l.gate.obey()
 		case <-tick.C:
@@ -193,10 +216,10 @@ func (l *live) market(messages uint64) {
 }
 
 // serve has snapshots got for the pipeline.
-func (l *live) serve(servers ...recovery.Source) *recovery.Snapshots {
+func (l *live) serve(deadline time.Duration, servers ...recovery.Source) *recovery.Snapshots {
 	l.t.Helper()
 	cfg := recovery.DefaultConfig()
-	cfg.Deadline, cfg.IntervalMin, cfg.PerMinute = time.Second, 10*ms, 600
+	cfg.Deadline, cfg.IntervalMin, cfg.PerMinute = deadline, 10*ms, 600
 	cfg.PauseMin, cfg.PauseMax = 10*ms, 100*ms
 	cfg.Breaker.CoolDown, cfg.Breaker.Jitter = 100*time.Millisecond, 0
 	cfg.Record = l.record
@@ -238,7 +261,7 @@ func deadAddr(t *testing.T) string {
 func TestLiveGap(t *testing.T) {
 	l := start(t, nil)
 	l.until("the opening", func() bool { return l.pipeline.Next() > 1000 })
-	s := l.serve(recovery.NewGlimpse(deadAddr(t), "tide", "sesame"), l.glimpse())
+	s := l.serve(time.Second, recovery.NewGlimpse(deadAddr(t), "tide", "sesame"), l.glimpse())
 	l.gap()
 	l.until("a snapshot", func() bool { return l.outcomes(s, recovery.Done) == 1 && !l.pipeline.Suspect() })
 	l.market(500)
@@ -256,7 +279,7 @@ func TestLiveGap(t *testing.T) {
 func TestLiveFaults(t *testing.T) {
 	l := start(t, nil)
 	l.until("the opening", func() bool { return l.pipeline.Next() > 1000 })
-	s := l.serve(l.glimpse())
+	s := l.serve(time.Second, l.glimpse())
 	set := func(to venue.SoupSettings) {
 		t.Helper()
 		if _, err := l.SetGlimpse(func(s *venue.SoupSettings) error { *s = to; return nil }); err != nil {
@@ -312,7 +335,7 @@ func TestLiveLateStart(t *testing.T) {
 			t.Errorf("%d events before the snapshot", n)
 		}
 	})
-	s = l.serve(l.glimpse())
+	s = l.serve(time.Second, l.glimpse())
 	l.until("a snapshot", func() bool { return l.outcomes(s, recovery.Done) == 1 })
 	l.settle()
 	l.call(func() {
