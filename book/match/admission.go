@@ -19,7 +19,7 @@ func (e *Engine) onNew(in *Input) {
 	switch {
 	case in.Trigger != NoTrigger:
 	case in.Peg != NoPeg:
-		if _, ok := s.pegPrice(in.Side, in.Peg, in.Offset, priceOf(in.Price)); !ok && s.refusesPegs() {
+		if _, ok := s.pegPrice(in.Side, in.Peg, priceOf(in.Offset), priceOf(in.Price)); !ok && s.refusesPegs() {
 			reason = ReasonStaleReference
 		}
 	default:

@@ -30,24 +30,6 @@ type ladders struct{ slab[level] }
 
 func (l *ladder) rank(p market.Price) int64 { return int64(p) ^ l.mirror }
 
-// find returns the level with a price, 0 if there is none.
-func (s *ladders) find(l *ladder, p market.Price) uint32 {
-	rank := l.rank(p)
-	i := l.root
-	for i != 0 {
-		n := s.at(i)
-		switch r := l.rank(n.price); {
-		case rank == r:
-			return i
-		case rank < r:
-			i = n.left
-		default:
-			i = n.right
-		}
-	}
-	return 0
-}
-
 // make returns the level with a price, which it makes if there is none.
 func (s *ladders) make(l *ladder, p market.Price) uint32 {
 	if l.best != 0 && s.at(l.best).price == p {
@@ -194,13 +176,4 @@ func (s *ladders) rotate(l *ladder, i, child uint32) uint32 {
 func (s *ladders) measure(i uint32) {
 	n := s.at(i)
 	n.height = 1 + max(s.at(n.left).height, s.at(n.right).height)
-}
-
-// worst returns the last level of a ladder, 0 if it is empty.
-func (s *ladders) worst(l *ladder) uint32 {
-	i := l.root
-	for i != 0 && s.at(i).left != 0 {
-		i = s.at(i).left
-	}
-	return i
 }

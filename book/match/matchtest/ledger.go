@@ -20,7 +20,6 @@ type Ledger struct {
 	Books *book.ByOrder // what shows
 
 	orders map[uint64]*entry
-	asked  map[uint64]match.Input // New inputs, by order id
 	refs   uint64                 // highest public number
 	trades uint64
 	half   *match.Event // first event of a trade
