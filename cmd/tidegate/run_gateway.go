@@ -17,10 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tidegate/arbiter"
 	"tidegate/codec/dbn"
-	"tidegate/codec/moldudp64"
-	"tidegate/gateway"
 	"tidegate/gateway/admin"
 	"tidegate/gateway/config"
 	"tidegate/gateway/derive"
@@ -28,7 +25,6 @@ import (
 	"tidegate/gateway/lines"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
-	"tidegate/internal/netloop"
 	"tidegate/market"
 	"tidegate/sinks/capture"
 )
@@ -38,7 +34,7 @@ type liveGateway struct {
 	cfg          *config.Config
 	log          *slog.Logger
 	ring         *bus.Ring
-	streams      []*stream.Stream
+	feeds        []*liveFeed
 	consolidated *stream.Consolidated // of the streams; nil: not wanted
 	loop         *lines.Loop
 	latency      *admin.Latency
@@ -64,7 +60,7 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	if g.ring, err = bus.New(cfg.Ring); err != nil {
 		return nil, err
 	}
-	feeds, watched, err := g.feeds()
+	watched, err := g.openFeeds()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +76,7 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	loopConfig.Feeds, loopConfig.Begin = feeds, g.onThread
+	loopConfig.Feeds, loopConfig.Begin = g.channels(), g.onThread
 	loopConfig.Tap, loopConfig.Sources = g.onDatagram, cfg.Capture.File != ""
 	loopConfig.OnTick, loopConfig.Publish, loopConfig.Wake = g.onTick, g.ring.Publish, g.onPublished
 	if g.loop, err = lines.New(loopConfig); err != nil {
@@ -108,58 +104,15 @@ func (g *liveGateway) onThread(t lines.Thread) error {
 	return pin(g.cfg.Loop.CPU)
 }
 
-// feeds makes the pipeline and the stream of each feed.
-func (g *liveGateway) feeds() (feeds []lines.Feed, watched []admin.Feed, err error) {
-	midnight := newYorkMidnight(time.Now())
-	for i, f := range g.cfg.Feeds {
-		s, err := stream.New(stream.Config{Feed: uint8(i), Ring: g.ring})
-		if err != nil {
-			return nil, nil, err
-		}
-		witness := admin.NewWitness(s)
-		pipelineConfig := gateway.DefaultConfig(f.Protocol)
-		pipelineConfig.Publisher, pipelineConfig.Midnight = f.Publisher, midnight
-		pipelineConfig.Arbiter.GapDeadline = market.Nanos(f.GapDeadline)
-		if f.Session != "" {
-			session, err := moldudp64.ParseSession(f.Session)
-			if err != nil {
-				return nil, nil, fmt.Errorf("feed %q: %w", f.Name, err)
-			}
-			pipelineConfig.Arbiter.Session = arbiter.SessionOf(session[:])
-		}
-		if len(f.Retransmit.Servers) > 0 {
-			pipelineConfig.Retransmit = &f.Retransmit.Limits
-		}
-		p, err := gateway.New(pipelineConfig, witness)
-		if err != nil {
-			return nil, nil, fmt.Errorf("feed %q: %w", f.Name, err)
-		}
-		s.Attach(p)
-		feed := lines.Feed{Name: f.Name, Pipeline: p}
-		if len(f.Retransmit.Servers) > 0 {
-			feed.Retransmit = lines.Retransmit{Servers: f.Retransmit.Servers, Socket: netloop.Config{Addr: f.Retransmit.Addr}}
-		}
-		for _, l := range f.Lines {
-			feed.Lines = append(feed.Lines, lines.Line{ID: l.ID, Socket: netloop.Config{
-				Addr: l.Addr, Interface: l.Interface, Source: l.Source, ReceiveBuffer: l.ReceiveBuffer,
-			}})
-		}
-		g.streams = append(g.streams, s)
-		feeds = append(feeds, feed)
-		watched = append(watched, admin.Feed{Name: f.Name, Pipeline: p, Witness: witness})
-	}
-	return feeds, watched, nil
-}
-
 // consolidate joins the streams to the consolidated dataset, if it is wanted. Its number in the ring is
 // the one after those of the feeds.
 func (g *liveGateway) consolidate() error {
 	if g.cfg.Consolidated.Dataset == "" {
 		return nil
 	}
-	g.consolidated = stream.NewConsolidated(uint8(len(g.streams)), g.ring)
-	for _, s := range g.streams {
-		if err := g.consolidated.Join(s); err != nil {
+	g.consolidated = stream.NewConsolidated(uint8(len(g.feeds)), g.ring)
+	for _, f := range g.feeds {
+		if err := g.consolidated.Join(f.stream); err != nil {
 			return err
 		}
 	}
@@ -193,7 +146,7 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		}
 	}
 	for i, f := range g.cfg.Feeds {
-		st := g.streams[i]
+		st := g.feeds[i].stream
 		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
 			Dataset: f.Publisher.Dataset, Number: uint8(i), Ring: g.ring, Directory: st.Directory(),
 			Schemas: schemasOfOneFeed(), Current: st.Current,
@@ -202,7 +155,7 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	}
 	if g.consolidated != nil {
 		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
-			Dataset: g.cfg.Consolidated.Dataset, Number: uint8(len(g.streams)), Ring: g.ring,
+			Dataset: g.cfg.Consolidated.Dataset, Number: uint8(len(g.feeds)), Ring: g.ring,
 			Directory: g.consolidated.Directory(), Schemas: stream.ConsolidatedSchemas(), Do: g.commands(g.consolidated),
 		})
 	}
@@ -266,8 +219,8 @@ func (g *liveGateway) onDatagram(dst, src netip.AddrPort, stamp market.Nanos, pa
 
 // onTick is what streams do beside the datagrams.
 func (g *liveGateway) onTick(now market.Nanos) {
-	for _, s := range g.streams {
-		s.Serve(now)
+	for _, f := range g.feeds {
+		f.onTick(now)
 	}
 }
 
@@ -284,22 +237,16 @@ func (g *liveGateway) describe() {
 	stats := g.loop.Stats()
 	n := 0
 	for _, f := range g.cfg.Feeds {
-		for _, l := range f.Lines {
-			opened := &stats.Lines[n]
-			n++
-			args := []any{
-				"feed", f.Name, "line", l.ID.String(), "address", opened.Addr,
-				"receive_buffer", config.FormatSize(opened.ReceiveBuffer), "asked", config.FormatSize(opened.ReceiveBufferAsked),
+		for _, p := range f.Providers {
+			for _, l := range p.Lines {
+				g.describeLine(channelName(&f, &p), &l, &stats.Lines[n])
+				n++
 			}
-			if l.Interface != "" {
-				args = append(args, "interface", l.Interface)
+			if p.TCP.Address != "" {
+				g.log.Info("line by tcp", "feed", channelName(&f, &p), "line", p.TCP.ID.String(), "address", p.TCP.Address)
 			}
-			if l.Source.IsValid() {
-				args = append(args, "source", l.Source)
-			}
-			g.log.Info("line opened", args...)
-			if opened.Warning != "" {
-				g.log.Warn("receive buffer is small", "feed", f.Name, "line", l.ID.String(), "advice", opened.Warning)
+			for _, s := range p.Snapshots.Servers {
+				g.log.Info("snapshots", "feed", channelName(&f, &p), "server", s.Address)
 			}
 		}
 	}
@@ -316,11 +263,30 @@ func (g *liveGateway) describe() {
 	g.log.Info("ingest loop", args...)
 }
 
-// serversOf returns whom a feed asks for retransmission.
-func (g *liveGateway) serversOf(feed string) []netip.AddrPort {
+func (g *liveGateway) describeLine(feed string, l *config.Line, opened *lines.LineStats) {
+	args := []any{
+		"feed", feed, "line", l.ID.String(), "address", opened.Addr,
+		"receive_buffer", config.FormatSize(opened.ReceiveBuffer), "asked", config.FormatSize(opened.ReceiveBufferAsked),
+	}
+	if l.Interface != "" {
+		args = append(args, "interface", l.Interface)
+	}
+	if l.Source.IsValid() {
+		args = append(args, "source", l.Source)
+	}
+	g.log.Info("line opened", args...)
+	if opened.Warning != "" {
+		g.log.Warn("receive buffer is small", "feed", feed, "line", l.ID.String(), "advice", opened.Warning)
+	}
+}
+
+// serversOf returns whom a channel asks for retransmission.
+func (g *liveGateway) serversOf(channel string) []netip.AddrPort {
 	for _, f := range g.cfg.Feeds {
-		if f.Name == feed {
-			return f.Retransmit.Servers
+		for _, p := range f.Providers {
+			if channelName(&f, &p) == channel {
+				return p.Retransmit.Servers
+			}
 		}
 	}
 	return nil
@@ -399,6 +365,9 @@ func (g *liveGateway) stop(reason string) error {
 		g.endLoop()
 		<-g.ended
 		errs = append(errs, g.loopErr)
+	}
+	for _, f := range g.feeds {
+		f.close()
 	}
 	g.loop.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), stopMax)

@@ -25,10 +25,10 @@ func TestVenueExampleFitsTheVenue(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := livevenue.DefaultConfig(1).Feed.Feed.Lines
-	if len(cfg.Feeds) != 1 || len(cfg.Feeds[0].Lines) != len(lines) {
+	if len(cfg.Feeds) != 1 || len(cfg.Feeds[0].Providers[0].Lines) != len(lines) {
 		t.Fatalf("feeds %+v, want one of the venue's %d lines", cfg.Feeds, len(lines))
 	}
-	for i, l := range cfg.Feeds[0].Lines {
+	for i, l := range cfg.Feeds[0].Providers[0].Lines {
 		if l.Addr != lines[i].Group || l.ID.String() != lines[i].Name {
 			t.Errorf("line %s at %s, the venue sends %s to %s", l.ID, l.Addr, lines[i].Name, lines[i].Group)
 		}

@@ -34,13 +34,17 @@ type Feed struct {
 	Protocol    gateway.Feed
 	Publisher   market.Publisher
 	GapDeadline time.Duration
-	// Session locks the channel to one MoldUDP64 session. "": the first that comes.
-	Session    string
-	Lines      []Line
-	Retransmit Retransmit
+	// Providers, the preferred first. A feed that has no section of that name has one of its own name.
+	Providers []Provider
+	// StaleAfter is how late a provider's events may be, and by how much another one may be ahead.
+	StaleAfter time.Duration
+	// Silence is how long nothing may come from a provider, heartbeats included.
+	Silence time.Duration
+	// FailBack is how long a preferred provider must have been good before it is switched back to.
+	FailBack time.Duration
 }
 
-// A Line is one copy of a feed's channel.
+// A Line is one copy of a provider's channel.
 type Line struct {
 	ID            arbiter.LineID
 	Addr          netip.AddrPort

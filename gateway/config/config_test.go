@@ -60,7 +60,8 @@ func TestSmallestConfigurationIsTheDefaults(t *testing.T) {
 	want.Subscribers.Keys = []Key{{Name: "one", Key: key}}
 	want.Feeds = []Feed{{
 		Name: "sim", Protocol: gateway.ITCH, Publisher: market.NasdaqITCH, GapDeadline: 50 * time.Millisecond,
-		Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:26400"), ReceiveBuffer: 32 << 20}},
+		StaleAfter: 50 * time.Millisecond, Silence: 3 * time.Second, FailBack: 5 * time.Second,
+		Providers: []Provider{{Name: "sim", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:26400"), ReceiveBuffer: 32 << 20}}}},
 	}}
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got %+v\nwant %+v", *got, want)
@@ -106,6 +107,22 @@ func TestEverySetting(t *testing.T) {
     rest: 50ms
     rest_max: 4s
 - {name: defaults, protocol: itch, dataset: GLBX.MDP3, lines: [{name: A, address: '127.0.0.1:3'}], retransmit: {servers: ["[2001:db8::1]:5"]}}
+- name: two
+  protocol: itch
+  dataset: XBOS.ITCH
+  stale_after: 40ms
+  silence: 4s
+  fail_back: 2s
+  providers:
+  - name: venue
+    session: S
+    lines: [{name: A, address: '127.0.0.1:4'}]
+    tcp: {name: C, address: 'feed.example:1', username: me, password: secret}
+    snapshots:
+      servers: [{address: 'one:1', username: me, password: secret}, {address: 'two:2'}]
+      deadline: 3s
+      withhold: false
+  - {name: vendor, tcp: {name: A, address: '[::1]:9'}}
 consolidated: {dataset: TIDE.CONS}
 loop: {threading: split, idle: spin, tick: 500us, cpu: 3, receive_cpu: 2}
 ring: {chunks: 128, chunk_bytes: 131072}
@@ -142,32 +159,50 @@ log: {level: debug, format: json}
 		Feeds: []Feed{
 			{
 				Name: "sim", Protocol: gateway.ITCH, Publisher: market.Simulated,
-				GapDeadline: 7 * time.Millisecond, Session: "000010059B",
-				Lines: []Line{
+				GapDeadline: 7 * time.Millisecond, StaleAfter: 50 * time.Millisecond, Silence: 3 * time.Second, FailBack: 5 * time.Second,
+				Providers: []Provider{{Name: "sim", Session: "000010059B", Lines: []Line{
 					{ID: arbiter.LineR, Addr: addr("233.252.0.1:26400"), Interface: "eth1", Source: addr("192.0.2.1:0").Addr(), ReceiveBuffer: 1 << 20},
 					{ID: arbiter.LineB, Addr: addr("[ff05::1]:26400"), Interface: "eth2", ReceiveBuffer: 32 << 20},
-				},
+				}}},
 			},
 			{
 				Name: "iex", Protocol: gateway.TOPS, Publisher: market.IEXTops, GapDeadline: 50 * time.Millisecond,
-				Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:1"), ReceiveBuffer: 32 << 20}},
+				StaleAfter: 50 * time.Millisecond, Silence: 3 * time.Second, FailBack: 5 * time.Second,
+				Providers: []Provider{{Name: "iex", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:1"), ReceiveBuffer: 32 << 20}}}},
 			},
 			{
 				Name: "again", Protocol: gateway.ITCH, Publisher: market.NasdaqITCH, GapDeadline: 50 * time.Millisecond,
-				Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:2"), ReceiveBuffer: 32 << 20}},
-				Retransmit: Retransmit{
+				StaleAfter: 50 * time.Millisecond, Silence: 3 * time.Second, FailBack: 5 * time.Second,
+				Providers: []Provider{{Name: "again", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:2"), ReceiveBuffer: 32 << 20}}, Retransmit: Retransmit{
 					Servers: []netip.AddrPort{addr("192.0.2.9:26402"), addr("192.0.2.8:26402")}, Addr: addr("192.0.2.2:4000"),
 					Limits: arbiter.RequestConfig{
 						Servers: 2, RequestAfter: 3 * market.Millisecond, Timeout: 20 * market.Millisecond, MessagesMax: 10, InFlightMax: 8,
 						GapMax: 500, RequestsPerSecond: 11, MessagesPerSecond: 12, FailuresMax: 2,
 						RestMin: 50 * market.Millisecond, RestMax: 4 * market.Second,
 					},
-				},
+				}}},
 			},
 			{
 				Name: "defaults", Protocol: gateway.ITCH, Publisher: publisher("GLBX.MDP3"), GapDeadline: 50 * time.Millisecond,
-				Lines:      []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:3"), ReceiveBuffer: 32 << 20}},
-				Retransmit: Retransmit{Servers: []netip.AddrPort{addr("[2001:db8::1]:5")}, Addr: addr("[::]:0"), Limits: arbiter.DefaultRequestConfig(1)},
+				StaleAfter: 50 * time.Millisecond, Silence: 3 * time.Second, FailBack: 5 * time.Second,
+				Providers: []Provider{{
+					Name: "defaults", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:3"), ReceiveBuffer: 32 << 20}},
+					Retransmit: Retransmit{Servers: []netip.AddrPort{addr("[2001:db8::1]:5")}, Addr: addr("[::]:0"), Limits: arbiter.DefaultRequestConfig(1)},
+				}},
+			},
+			{
+				Name: "two", Protocol: gateway.ITCH, Publisher: publisher("XBOS.ITCH"), GapDeadline: 50 * time.Millisecond,
+				StaleAfter: 40 * time.Millisecond, Silence: 4 * time.Second, FailBack: 2 * time.Second,
+				Providers: []Provider{
+					{
+						Name: "venue", Session: "S", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:4"), ReceiveBuffer: 32 << 20}},
+						TCP: TCPLine{ID: arbiter.LineID(2), Address: "feed.example:1", Login: Login{"me", "secret"}},
+						Snapshots: Snapshots{
+							Servers: []SnapshotServer{{Address: "one:1", Login: Login{"me", "secret"}}, {Address: "two:2"}}, Deadline: 3 * time.Second,
+						},
+					},
+					{Name: "vendor", TCP: TCPLine{ID: arbiter.LineA, Address: "[::1]:9"}},
+				},
 			},
 		},
 		Consolidated: Consolidated{Dataset: "TIDE.CONS"},

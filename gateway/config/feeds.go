@@ -10,7 +10,6 @@ import (
 
 	"tidegate/arbiter"
 	"tidegate/codec/lsg"
-	"tidegate/codec/moldudp64"
 	"tidegate/gateway"
 	"tidegate/market"
 )
@@ -19,7 +18,9 @@ func (r *reader) feeds(c *Config, v value) {
 	named, published := map[string]bool{}, map[string]string{}
 	groups := map[netip.AddrPort]string{}
 	v.sequence(func(v value) {
-		f := Feed{GapDeadline: GapDeadlineDefault}
+		f := Feed{
+			GapDeadline: GapDeadlineDefault, StaleAfter: StaleAfterDefault, Silence: SilenceDefault, FailBack: FailBackDefault,
+		}
 		found := r.feed(&f, v, groups)
 		if f.Name != "" && named[f.Name] {
 			found["name"].mistake(strconv.Quote(f.Name)+" again", "another name for each feed")
@@ -43,31 +44,33 @@ func (r *reader) feed(f *Feed, v value, groups map[netip.AddrPort]string) map[st
 	for _, p := range market.Publishers() {
 		datasets = append(datasets, p.Dataset)
 	}
-	found := v.mapping(
+	var alone Provider
+	owner := func() string { return fmt.Sprintf("feed %q", f.Name) }
+	fields := append(r.ofProvider(&alone, owner, groups),
 		field{"name", text(&f.Name, 1, nameMax)},
 		field{"protocol", choice(&f.Protocol, []string{"itch", "pitch", "deep", "tops"}, []gateway.Feed{gateway.ITCH, gateway.PITCH, gateway.DEEP, gateway.TOPS})},
 		field{"dataset", choice(&f.Publisher, datasets, market.Publishers())},
 		field{"gap_deadline", duration(&f.GapDeadline, 0, time.Minute)},
-		field{"session", text(&f.Session, 1, moldudp64.SessionLen)},
-		field{"lines", func(v value) { r.lines(f, v, groups) }},
-		field{"retransmit", func(v value) { r.retransmit(&f.Retransmit, v) }},
+		field{"stale_after", duration(&f.StaleAfter, time.Millisecond, time.Minute)},
+		field{"silence", duration(&f.Silence, 10*time.Millisecond, time.Hour)},
+		field{"fail_back", duration(&f.FailBack, 0, time.Hour)},
+		field{"providers", func(value) {}}, // read below, when the protocol is known
 	)
-	for _, name := range []string{"name", "protocol", "lines"} {
+	found := v.mapping(fields...)
+	for _, name := range []string{"name", "protocol"} {
 		if _, ok := found[name]; !ok {
 			v.mistake("no "+name, "one")
 		}
 	}
-	if lines, ok := found["lines"]; ok && len(f.Lines) == 0 {
-		lines.mistake("no lines", "at least one")
+	if f.Silence <= f.StaleAfter {
+		v.mistake(fmt.Sprintf("a silence of %v", f.Silence), fmt.Sprintf("more than stale_after, %v", f.StaleAfter))
+	}
+	r.providers(f, v, &alone, groups, found)
+	if _, ok := found["providers"]; !ok {
+		r.providerFits(f, &alone, v, found)
 	}
 	if _, ok := found["dataset"]; !ok && f.Protocol != gateway.UnknownFeed {
 		f.Publisher = f.Protocol.Publisher()
-	}
-	if session, ok := found["session"]; ok && f.Protocol != gateway.ITCH && f.Protocol != gateway.UnknownFeed {
-		session.mistake("a session", "none: only those of protocol itch have a name")
-	}
-	if retransmit, ok := found["retransmit"]; ok {
-		r.retransmitFits(f, retransmit)
 	}
 	return found
 }
@@ -101,7 +104,7 @@ func lineNames() (names []string, ids []arbiter.LineID) {
 	return names, ids
 }
 
-func (r *reader) lines(f *Feed, v value, groups map[netip.AddrPort]string) {
+func (r *reader) lines(p *Provider, owner func() string, v value, groups map[netip.AddrPort]string) {
 	names, ids := lineNames()
 	var taken [arbiter.LinesMax]bool
 	v.sequence(func(v value) {
@@ -117,19 +120,19 @@ func (r *reader) lines(f *Feed, v value, groups map[netip.AddrPort]string) {
 			v.mistake("no name", "one of "+strings.Join(names, ", "))
 		} else if l.ID < arbiter.LinesMax {
 			if taken[l.ID] {
-				name.mistake(fmt.Sprintf("line %s again", l.ID), "each line of a feed once")
+				name.mistake(fmt.Sprintf("line %s again", l.ID), "each line of a provider once")
 			}
 			taken[l.ID] = true
 		}
 		r.socket(&l, v, found)
 		if l.Addr.IsValid() {
-			where := fmt.Sprintf("line %s of feed %q", l.ID, f.Name)
+			where := fmt.Sprintf("line %s of %s", l.ID, owner())
 			if other := groups[l.Addr]; other != "" {
 				found["address"].mistake(fmt.Sprintf("%s, which %s has", l.Addr, other), "an address for each line: a capture tells lines by it")
 			}
 			groups[l.Addr] = where
 		}
-		f.Lines = append(f.Lines, l)
+		p.Lines = append(p.Lines, l)
 	})
 }
 

@@ -71,11 +71,24 @@ var mistakes = []struct {
 		"etc/c.yaml:4:14: feeds[0].session: found 12345678901, want text of 1 to 10 characters",
 	}},
 	{"no lines", "feeds:\n  - {name: a, protocol: itch, lines: []}\n" + subscribersText, []string{"etc/c.yaml:2:38: feeds[0].lines: found no lines, want at least one"}},
+	{"providers", "feeds:\n  - name: a\n    protocol: deep\n    silence: 20ms\n    lines: [{name: A, address: '127.0.0.1:1'}]\n    providers:\n" +
+		"      - {name: x, tcp: {name: A, address: nowhere}}\n      - {name: x, lines: [{name: A, address: '127.0.0.1:1'}], snapshots: {deadline: 1s}}\n      - {}\n" + subscribersText, []string{
+		"etc/c.yaml:2:5: feeds[0]: found a silence of 20ms, want more than stale_after, 50ms",
+		"etc/c.yaml:5:12: feeds[0].lines: found lines beside providers, want them in each provider, or no providers",
+		"etc/c.yaml:7:24: feeds[0].providers[0].tcp: found a line by tcp of protocol deep, want none",
+		`etc/c.yaml:7:43: feeds[0].providers[0].tcp.address: found "nowhere", want a host and a port`,
+		`etc/c.yaml:8:16: feeds[0].providers[1].name: found "x" again, want another name for each provider`,
+		`etc/c.yaml:8:46: feeds[0].providers[1].lines[0].address: found 127.0.0.1:1, which line A of feed "a" has, want an address for each line`,
+		"etc/c.yaml:8:74: feeds[0].providers[1].snapshots: found no servers, want at least one",
+		"etc/c.yaml:8:74: feeds[0].providers[1].snapshots: found snapshots of protocol deep, want none",
+		"etc/c.yaml:9:9: feeds[0].providers[2]: found no name, want one",
+		"etc/c.yaml:9:9: feeds[0].providers[2]: found no lines, want at least one",
+	}},
 	{"lines", linesText(
 		"{name: A, address: 127.0.0.1:1}", "{name: A, address: 127.0.0.1:2}", "{name: B, address: 127.0.0.1:1}", "{name: X, address: nowhere}",
 		"{address: 127.0.0.1:0}", "{name: C}",
 	), []string{
-		"etc/c.yaml:6:16: feeds[0].lines[1].name: found line A again, want each line of a feed once",
+		"etc/c.yaml:6:16: feeds[0].lines[1].name: found line A again, want each line of a provider once",
 		`etc/c.yaml:7:28: feeds[0].lines[2].address: found 127.0.0.1:1, which line A of feed "a" has, want an address for each line`,
 		`etc/c.yaml:8:16: feeds[0].lines[3].name: found "X", want one of A, B, C, D, E, F, G, R`,
 		`etc/c.yaml:8:28: feeds[0].lines[3].address: found "nowhere", want an address and a port`,

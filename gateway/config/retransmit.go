@@ -106,17 +106,17 @@ func (r *reader) answerAddr(t *Retransmit, found map[string]value) {
 }
 
 // retransmitFits checks how the section fits the rest of its feed.
-func (r *reader) retransmitFits(f *Feed, v value) {
+func (r *reader) retransmitFits(f *Feed, p *Provider, v value) {
 	if f.Protocol != gateway.UnknownFeed && !f.Protocol.Retransmits() {
 		v.mistake("retransmission of protocol "+f.Protocol.String(), "none: only itch has it by datagrams")
 	}
-	for _, l := range f.Lines {
+	for _, l := range p.Lines {
 		if l.ID == arbiter.LineR {
 			v.mistake("retransmission beside a line R", "one of the two: answers come by line R")
 		}
 	}
-	limits := &f.Retransmit.Limits
-	if need := time.Duration(limits.GapDeadlineMin()); f.GapDeadline < need && len(f.Retransmit.Servers) > 0 {
+	limits := &p.Retransmit.Limits
+	if need := time.Duration(limits.GapDeadlineMin()); f.GapDeadline < need && len(p.Retransmit.Servers) > 0 {
 		v.mistake(fmt.Sprintf("a gap_deadline of %v", f.GapDeadline), fmt.Sprintf(
 			"at least %v: request_after, %v, and a timeout of %v for each of the servers, %d",
 			need, time.Duration(limits.RequestAfter), time.Duration(limits.Timeout), limits.Servers))

@@ -29,6 +29,8 @@ type Feed struct {
 	Pipeline   *gateway.Pipeline
 	Lines      []Line
 	Retransmit Retransmit // where the pipeline's requests go to
+	// Delivered says that datagrams come by Deliver: the feed needs no lines of its own.
+	Delivered bool
 }
 
 // A Tap gets every datagram just before its pipeline does, in order, with the time that the pipeline
@@ -149,7 +151,7 @@ func (f *Feed) validate(taken map[netip.AddrPort]bool) error {
 	if _, ok := f.Pipeline.Ledger(); !ok {
 		return errors.New("its pipeline takes messages from a file, not datagrams")
 	}
-	if len(f.Lines) == 0 {
+	if len(f.Lines) == 0 && !f.Delivered {
 		return errors.New("no lines")
 	}
 	var ids [arbiter.LinesMax]bool

@@ -1,0 +1,271 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"tidegate/arbiter"
+	"tidegate/codec/moldudp64"
+	"tidegate/gateway"
+	"tidegate/gateway/admin"
+	"tidegate/gateway/config"
+	"tidegate/gateway/lines"
+	"tidegate/gateway/providers"
+	"tidegate/gateway/recovery"
+	"tidegate/gateway/stream"
+	"tidegate/internal/netloop"
+	"tidegate/internal/soup"
+	"tidegate/market"
+)
+
+// A liveFeed is one feed: its providers, the choice among them, and its way into the ring.
+type liveFeed struct {
+	number   uint16
+	cfg      *config.Feed
+	log      *slog.Logger
+	stream   *stream.Stream
+	witness  *admin.Witness
+	choice   *providers.Feed
+	judge    *providers.Judge
+	channels []*liveChannel
+	running  sync.WaitGroup
+}
+
+// A liveChannel is what one provider sends.
+type liveChannel struct {
+	lines     lines.Feed
+	snapshots *recovery.Snapshots // nil: no servers
+	tcp       *recovery.SoupLine  // nil: no line by TCP
+}
+
+// channelName is what the channel of a provider is called: as its feed, where that has one.
+func channelName(f *config.Feed, p *config.Provider) string {
+	if len(f.Providers) == 1 {
+		return f.Name
+	}
+	return f.Name + "/" + p.Name
+}
+
+// openFeeds makes the feeds. Nothing is connected yet.
+func (g *liveGateway) openFeeds() (watched []admin.Feed, err error) {
+	midnight := newYorkMidnight(time.Now())
+	for i := range g.cfg.Feeds {
+		f, err := g.openFeed(i, midnight)
+		if err != nil {
+			return nil, fmt.Errorf("feed %q: %w", g.cfg.Feeds[i].Name, err)
+		}
+		g.feeds = append(g.feeds, f)
+		for _, c := range f.channels {
+			watched = append(watched, admin.Feed{Name: c.lines.Name, Pipeline: c.lines.Pipeline, Witness: f.witness})
+		}
+	}
+	return watched, nil
+}
+
+func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, error) {
+	cfg := &g.cfg.Feeds[number]
+	f := &liveFeed{number: uint16(number), cfg: cfg, log: g.log.With("feed", cfg.Name)}
+	var err error
+	if f.stream, err = stream.New(stream.Config{Feed: uint8(number), Ring: g.ring}); err != nil {
+		return nil, err
+	}
+	f.witness = admin.NewWitness(f.stream)
+	var names []string
+	for _, p := range cfg.Providers {
+		names = append(names, p.Name)
+	}
+	choice := providers.DefaultConfig(names...)
+	choice.SameIDs = len(names) == 1 || cfg.Protocol == gateway.ITCH
+	choice.StaleAfter, choice.Lag.StepMin = market.Nanos(cfg.StaleAfter), market.Nanos(cfg.StaleAfter)
+	choice.Silence, choice.FailBack = market.Nanos(cfg.Silence), market.Nanos(cfg.FailBack)
+	if f.choice, err = providers.New(choice, f.witness, f); err != nil {
+		return nil, err
+	}
+	f.stream.Attach(f.choice)
+	f.choice.Record(func(d providers.Decision) {
+		g.record(d.At, providers.AppendDecision(nil, f.number, d))
+	})
+	if f.judge, err = providers.NewJudge(f.choice, nil, f.onVerdict); err != nil {
+		return nil, err
+	}
+	for i := range cfg.Providers {
+		c, err := g.openChannel(f, i, midnight)
+		if err != nil {
+			return nil, fmt.Errorf("provider %q: %w", cfg.Providers[i].Name, err)
+		}
+		f.channels = append(f.channels, c)
+	}
+	return f, nil
+}
+
+// openChannel makes what a provider's datagrams go through.
+func (g *liveGateway) openChannel(f *liveFeed, i int, midnight market.Nanos) (*liveChannel, error) {
+	from := &f.cfg.Providers[i]
+	cfg := gateway.DefaultConfig(f.cfg.Protocol)
+	cfg.Publisher, cfg.Midnight = f.cfg.Publisher, midnight
+	cfg.Arbiter.GapDeadline = market.Nanos(f.cfg.GapDeadline)
+	cfg.WithholdJoined = len(from.Snapshots.Servers) > 0 && from.Snapshots.Withhold
+	if from.Session != "" {
+		session, err := moldudp64.ParseSession(from.Session)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Arbiter.Session = arbiter.SessionOf(session[:])
+	}
+	if len(from.Retransmit.Servers) > 0 {
+		cfg.Retransmit = &from.Retransmit.Limits
+	}
+	p, err := gateway.New(cfg, f.choice.Port(i))
+	if err != nil {
+		return nil, err
+	}
+	f.choice.Attach(i, p)
+	c := &liveChannel{lines: lines.Feed{Name: channelName(f.cfg, from), Pipeline: p, Delivered: from.TCP.Address != ""}}
+	if len(from.Retransmit.Servers) > 0 {
+		c.lines.Retransmit = lines.Retransmit{Servers: from.Retransmit.Servers, Socket: netloop.Config{Addr: from.Retransmit.Addr}}
+	}
+	for _, l := range from.Lines {
+		c.lines.Lines = append(c.lines.Lines, lines.Line{ID: l.ID, Socket: netloop.Config{
+			Addr: l.Addr, Interface: l.Interface, Source: l.Source, ReceiveBuffer: l.ReceiveBuffer,
+		}})
+	}
+	if err := g.openSnapshots(f, c, i); err != nil {
+		return nil, err
+	}
+	return c, g.openTCP(f, c, i)
+}
+
+// channelNumber is the number of a provider's channel in a recording.
+func (f *liveFeed) channelNumber(provider int) uint16 {
+	return f.number*arbiter.ProvidersMax + uint16(provider)
+}
+
+func (g *liveGateway) openSnapshots(f *liveFeed, c *liveChannel, provider int) (err error) {
+	from := &f.cfg.Providers[provider].Snapshots
+	if len(from.Servers) == 0 {
+		return nil
+	}
+	cfg := recovery.DefaultConfig()
+	cfg.Deadline = from.Deadline
+	cfg.Feed = f.channelNumber(provider)
+	cfg.Record = func(payload []byte) { g.record(g.loop.Now(), payload) }
+	var servers []recovery.Source
+	for _, s := range from.Servers {
+		if f.cfg.Protocol == gateway.PITCH {
+			servers = append(servers, recovery.NewSpin(s.Address, s.SessionSubID, s.Username, s.Password))
+			continue
+		}
+		servers = append(servers, recovery.NewGlimpse(s.Address, s.Username, s.Password))
+	}
+	c.snapshots, err = recovery.NewSnapshots(cfg, c.lines.Pipeline, servers, g.onLoop)
+	return err
+}
+
+func (g *liveGateway) openTCP(f *liveFeed, c *liveChannel, provider int) (err error) {
+	from := &f.cfg.Providers[provider]
+	if from.TCP.Address == "" {
+		return nil
+	}
+	cfg := soup.DefaultConfig(from.TCP.Address, from.TCP.Username, from.TCP.Password)
+	if len(from.Lines) > 0 {
+		cfg.Client.Login.Next = 0 // beside lines by datagrams, only what is new comes in time
+	}
+	dst := netip.AddrPortFrom(netip.IPv4Unspecified(), 1+f.channelNumber(provider))
+	c.tcp, err = recovery.NewSoupLine(cfg, c.lines.Pipeline, g.onLoop, func(at market.Nanos, datagram []byte) {
+		g.loop.Deliver(c.lines.Pipeline, from.TCP.ID, dst, at, datagram)
+	})
+	return err
+}
+
+// onLoop has a function run on the ingest loop.
+func (g *liveGateway) onLoop(do func()) error { return g.loop.Do(do) }
+
+// recordedInputs is where inputs that are no datagrams are recorded as sent to.
+var recordedInputs = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+
+// record records an input that is no datagram, in its place among the datagrams.
+func (g *liveGateway) record(at market.Nanos, payload []byte) {
+	if g.recorder != nil {
+		g.recorder.Tap(recordedInputs, recordedInputs, at, payload)
+	}
+}
+
+// channels returns what the loop reads.
+func (g *liveGateway) channels() (all []lines.Feed) {
+	for _, f := range g.feeds {
+		for _, c := range f.channels {
+			all = append(all, c.lines)
+		}
+	}
+	return all
+}
+
+// onTick does what is due beside the datagrams.
+func (f *liveFeed) onTick(now market.Nanos) {
+	for _, c := range f.channels {
+		if c.snapshots != nil {
+			c.snapshots.OnTick(now)
+		}
+		if c.tcp != nil {
+			c.tcp.OnTick(now)
+		}
+	}
+	f.judge.OnTick(now)
+	f.choice.OnTick(now)
+	f.stream.Serve(now)
+}
+
+// OnSwitch tells subscribers and the log. See providers.Notices.
+func (f *liveFeed) OnSwitch(s providers.Switch) {
+	f.stream.Notify(s.At, s.String())
+	go f.log.Warn("provider switched", "from", s.From, "to", s.To, "reason", s.Reason.String(), "by", time.Duration(s.By))
+}
+
+// OnStale tells subscribers and the log, and the consolidated dataset. See providers.Notices.
+func (f *liveFeed) OnStale(s providers.Staleness) {
+	f.stream.Notify(s.At, s.String())
+	f.stream.SetStale(s.At, s.Stale)
+	if s.Stale {
+		go f.log.Error("feed is stale: no provider is fresh", "reason", s.Reason.String(), "by", time.Duration(s.By))
+		return
+	}
+	go f.log.Info("feed is fresh again")
+}
+
+// onVerdict tells the log.
+func (f *liveFeed) onVerdict(v providers.Verdict) {
+	go f.log.Info("provider judged", "provider", f.cfg.Providers[v.Provider].Name, "state", v.State.Rank(),
+		"breaker", v.State.String(), "reason", v.Reason.String(), "by", time.Duration(v.By))
+}
+
+// start connects what is by TCP.
+func (f *liveFeed) start(ctx context.Context) {
+	for _, c := range f.channels {
+		if c.tcp == nil {
+			continue
+		}
+		f.running.Add(1)
+		go func() {
+			defer f.running.Done()
+			if err := c.tcp.Run(ctx); err != nil {
+				f.log.Error("the line by tcp has ended", "channel", c.lines.Name, "error", err)
+			}
+		}()
+	}
+}
+
+// close ends what is by TCP. The ingest loop has ended.
+func (f *liveFeed) close() {
+	for _, c := range f.channels {
+		if c.snapshots != nil {
+			c.snapshots.Close()
+		}
+	}
+	f.running.Wait()
+}
