@@ -260,7 +260,7 @@ func ask[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) (v T) {
 	return v
 }
 
-func exec(t testing.TB, conn *pgx.Conn, sql string) {
+func do(t testing.TB, conn *pgx.Conn, sql string) {
 	t.Helper()
 	if _, err := conn.Exec(context.Background(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)

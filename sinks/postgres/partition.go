@@ -11,31 +11,51 @@ import (
 	"tidegate/market"
 )
 
-// A tier is a partitioned table that holds rows of a table in partitions of one length. Rows move up.
+// A tier is the partitions of one length that a table has. Rows move from tier to tier.
 //
-//	trades_minutes / trades_minutes_20260102 / trades_20260102_1504   where rows come in
-//	trades_hours / trades_20260102_15                                 finished hours
-//	trades_days / trades_20260102                                     finished days
+//	trades_minutes                          where rows come in, by minutes
+//	    trades_minutes_20260102             inside hours, inside days
+//	        trades_minutes_20260102_15
+//	            trades_20260102_1504
+//	trades_hours                            finished hours
+//	    trades_20260102_15
+//	trades_days                             finished days
+//	    trades_20260102
 type tier struct {
-	suffix string // of the partitioned table
+	top    string // what the name of the outermost table ends with
+	in     *tier  // whose partitions they are partitions of; nil: of the outermost table
+	group  bool   // they are partitioned themselves, and have no rows of their own
+	infix  string // of their names
+	layout string // of the times in their names
 	span   market.Nanos
-	layout string // of the times in partitions' names
-	above  *tier  // where its rows move; nil for the last
+	above  *tier // where their rows move when they are over
 }
 
 var (
-	days     = &tier{suffix: "_days", span: market.Day, layout: "20060102"}
-	hours    = &tier{suffix: "_hours", span: market.Hour, layout: "20060102_15", above: days}
-	byMinute = &tier{suffix: "_minutes", span: market.Minute, layout: "20060102_1504", above: hours}
-	// byDay is the only one of a table that has no others.
-	byDay = &tier{span: market.Day, layout: "20060102"}
+	days  = &tier{top: "_days", layout: layoutDay, span: market.Day}
+	hours = &tier{top: "_hours", layout: layoutHour, span: market.Hour, above: days}
+
+	// Minutes are inside hours and days, so that making one concerns only readers of its hour, and all of an
+	// hour go at once.
+	minuteDays  = &tier{top: "_minutes", group: true, infix: "_minutes", layout: layoutDay, span: market.Day}
+	minuteHours = &tier{in: minuteDays, group: true, infix: "_minutes", layout: layoutHour, span: market.Hour, above: hours}
+	byMinute    = &tier{in: minuteHours, layout: layoutMinute, span: market.Minute}
+
+	// byDay is the only tier of a table that has no others.
+	byDay = &tier{layout: layoutDay, span: market.Day}
 )
 
-// tiers returns those of a table, the lowest first.
+const (
+	layoutDay    = "20060102"
+	layoutHour   = "20060102_15"
+	layoutMinute = "20060102_1504"
+)
+
+// tiers returns those of a table, first the one where rows come in.
 func (t *table) tiers() []*tier {
 	switch t.parts {
 	case minutes:
-		return []*tier{byMinute, hours, days}
+		return []*tier{byMinute, minuteHours, minuteDays, hours, days}
 	case daily:
 		return []*tier{byDay}
 	default:
@@ -53,12 +73,12 @@ func (t *table) partitionAt(at market.Nanos) string {
 
 // name returns the name of the partition that holds a time.
 func (r *tier) name(t *table, at market.Nanos) string {
-	return t.name + "_" + utc(spanOf(at, r.span).from).Format(r.layout)
+	return t.name + r.infix + "_" + utc(spanOf(at, r.span).from).Format(r.layout)
 }
 
 // parse returns the time in the name of a partition.
 func (r *tier) parse(t *table, name string) (at market.Nanos, ok bool) {
-	text, ok := strings.CutPrefix(name, t.name+"_")
+	text, ok := strings.CutPrefix(name, t.name+r.infix+"_")
 	if !ok || len(text) != len(r.layout) {
 		return 0, false
 	}
@@ -66,13 +86,12 @@ func (r *tier) parse(t *table, name string) (at market.Nanos, ok bool) {
 	return market.Nanos(tm.UnixNano()), err == nil
 }
 
-// parent returns the table whose partitions those of the tier are. Minutes are inside days, so that making
-// or detaching one concerns only readers of its day.
+// parent returns what the partition that holds a time is a partition of.
 func (r *tier) parent(t *table, at market.Nanos) string {
-	if r == byMinute {
-		return t.name + r.suffix + "_" + utc(at).Format(days.layout)
+	if r.in != nil {
+		return r.in.name(t, at)
 	}
-	return t.name + r.suffix
+	return t.name + r.top
 }
 
 func utc(t market.Nanos) time.Time { return time.Unix(0, int64(t)).UTC() }
@@ -80,19 +99,23 @@ func utc(t market.Nanos) time.Time { return time.Unix(0, int64(t)).UTC() }
 // literal returns a time for SQL.
 func literal(t market.Nanos) string { return "'" + utc(t).Format("2006-01-02 15:04:05") + "+00'" }
 
-// makeSQL returns the statements that make the partition that holds a time, unless it is there.
-func (r *tier) makeSQL(t *table, at market.Nanos, space string) string {
+// makeSQL returns the statements that make the partition that holds a time, and what it is in, unless they are
+// there.
+func (r *tier) makeSQL(t *table, at market.Nanos, space string) (sql string) {
+	if r.in != nil {
+		sql = r.in.makeSQL(t, at, space)
+	}
+	options := ""
+	switch {
+	case r.group:
+		options = "PARTITION BY RANGE (ts)"
+		space = ""
+	case r == byMinute: // its rows move on, and it is dropped
+		options = "WITH (autovacuum_enabled = off)"
+	}
 	span := spanOf(at, r.span)
-	one := func(parent, name string, l leaf, options string) string {
-		return fmt.Sprintf("SELECT tidegate.make_partition('%s', '%s', %s, %s, '%s', '%s'); ",
-			parent, name, literal(l.from), literal(l.to), options, strings.ReplaceAll(space, "'", "''"))
-	}
-	if r != byMinute {
-		return one(r.parent(t, at), r.name(t, at), span, "")
-	}
-	// A minute is not vacuumed: its rows move on, and it is dropped.
-	return one(t.name+r.suffix, r.parent(t, at), spanOf(at, market.Day), "PARTITION BY RANGE (ts)") +
-		one(r.parent(t, at), r.name(t, at), span, "WITH (autovacuum_enabled = off)")
+	return sql + fmt.Sprintf("SELECT tidegate.make_partition('%s', '%s', %s, %s, '%s', '%s'); ",
+		r.parent(t, at), r.name(t, at), literal(span.from), literal(span.to), options, strings.ReplaceAll(space, "'", "''"))
 }
 
 // space returns the tablespace of a tier.
@@ -146,23 +169,13 @@ type part struct {
 	parent  string // "" if it is attached to none
 	pending bool   // detaching it has begun and not ended
 	keyed   bool   // it has its unique key, and the other indexes
+	hollow  bool   // it has no partitions
 }
 
 // catalog is what the server has.
 type catalog struct {
-	parts     []part
-	dayGroups []dayGroup
+	parts     []part // by name, which within a tier is by time
 	conflicts map[string]bool
-}
-
-// A dayGroup is the table of the minutes of a day.
-type dayGroup struct {
-	table   *table
-	name    string
-	from    market.Nanos
-	pending bool
-	orphan  bool
-	empty   bool // it has no partition
 }
 
 const catalogSQL = `
@@ -210,28 +223,20 @@ func readCatalog(ctx context.Context, conn *pgx.Conn) (*catalog, error) {
 
 func (c *catalog) add(name, parent string, partitioned, pending, keyed, children bool) {
 	for _, t := range tables {
-		if partitioned {
-			if text, ok := strings.CutPrefix(name, t.name+byMinute.suffix+"_"); ok {
-				if tm, err := time.Parse(days.layout, text); err == nil {
-					c.dayGroups = append(c.dayGroups, dayGroup{t, name, market.Nanos(tm.UnixNano()), pending, parent == "", !children})
-				}
-			}
-			continue
-		}
 		for _, r := range t.tiers() {
-			if at, ok := r.parse(t, name); ok {
-				c.parts = append(c.parts, part{t, r, name, spanOf(at, r.span), parent, pending, keyed})
+			if at, ok := r.parse(t, name); ok && r.group == partitioned {
+				c.parts = append(c.parts, part{t, r, name, spanOf(at, r.span), parent, pending, keyed, !children})
 			}
 		}
 	}
 }
 
-// has returns the partition of a name.
-func (c *catalog) has(name string) (part, bool) {
-	for _, p := range c.parts {
-		if p.name == name {
-			return p, true
+// has returns the partition of a name; nil if there is none.
+func (c *catalog) has(name string) *part {
+	for i := range c.parts {
+		if c.parts[i].name == name {
+			return &c.parts[i]
 		}
 	}
-	return part{}, false
+	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"testing"
 )
 
-func childMain() bool { return false }
-
 func TestDrain(t *testing.T) {
 	dsn := migrated(t)
 	p := newProducer(t, t.TempDir())
