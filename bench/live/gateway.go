@@ -18,6 +18,7 @@ import (
 	"tidegate/gateway/config"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
+	"tidegate/gateway/providers"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	clocks "tidegate/internal/clock"
@@ -42,6 +43,8 @@ type gatewayRole struct {
 	ring   *bus.Ring
 	stream *stream.Stream
 	pipe   *gateway.Pipeline
+	choice *providers.Feed
+	judge  *providers.Judge
 	loop   *lines.Loop
 	server *egress.Server
 	page   *page
@@ -98,10 +101,18 @@ func (g *gatewayRole) open() (err error) {
 	if g.stream, err = stream.New(stream.Config{Feed: 0, Ring: g.ring}); err != nil {
 		return err
 	}
-	if g.pipe, err = gateway.New(gateway.DefaultConfig(gateway.ITCH), g.sink()); err != nil {
+	// As in a running gateway: a feed with one provider, which is judged each tick.
+	if g.choice, err = providers.New(providers.DefaultConfig("bench"), g.sink(), nil); err != nil {
 		return err
 	}
-	g.stream.Attach(g.pipe)
+	if g.judge, err = providers.NewJudge(g.choice, nil, nil); err != nil {
+		return err
+	}
+	if g.pipe, err = gateway.New(gateway.DefaultConfig(gateway.ITCH), g.choice.Port(0)); err != nil {
+		return err
+	}
+	g.choice.Attach(0, g.pipe)
+	g.stream.Attach(g.choice)
 	if g.loop, err = lines.New(lines.Config{
 		Feeds: []lines.Feed{{Name: "bench", Pipeline: g.pipe, Lines: []lines.Line{
 			{ID: arbiter.LineA, Socket: netloop.Config{Addr: loopback}},
@@ -195,7 +206,11 @@ func (g *gatewayRole) wake() {
 	g.page.reached.Store(int64(g.reached))
 }
 
-func (g *gatewayRole) onTick(now market.Nanos) { g.stream.Serve(now) }
+func (g *gatewayRole) onTick(now market.Nanos) {
+	g.judge.OnTick(now)
+	g.choice.OnTick(now)
+	g.stream.Serve(now)
+}
 
 func (g *gatewayRole) do(what string, _ json.RawMessage) (any, error) {
 	switch what {
