@@ -207,8 +207,10 @@ func (g *gatewayRole) wake() {
 }
 
 func (g *gatewayRole) onTick(now market.Nanos) {
-	g.judge.OnTick(now)
-	g.choice.OnTick(now)
+	if g.cfg.Stages > 0 || g.page != nil { // a flood is late by intention, and would be marked
+		g.judge.OnTick(now)
+		g.choice.OnTick(now)
+	}
 	g.stream.Serve(now)
 }
 
