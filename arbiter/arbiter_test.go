@@ -336,7 +336,7 @@ func FuzzArbiter(f *testing.F) {
 					p.TsSend -= market.Nanos(b[7]) * market.Millisecond
 				}
 				if p.Kind == Data {
-					p.Messages = block(1, p.Seq, p.Seq+uint64(p.Count))
+					p.Messages = block(1+int(b[6]>>7), p.Seq, p.Seq+uint64(p.Count))
 				}
 				a.OnPacket(&p)
 			}

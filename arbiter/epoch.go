@@ -57,7 +57,8 @@ const (
 	// but until a wrong send time from the future is past, right ones look old.
 	sendAheadMax = 10 * market.Second
 	// lineLagMax is how long a line can lag behind an epoch's beginning on another line. After it the
-	// line's packets belong to that epoch, whatever they look like. Used only without send times.
+	// line's packets belong to that epoch, whatever they look like, and the first packet of all is no late
+	// copy. Used only without send times.
 	lineLagMax = market.Second
 )
 

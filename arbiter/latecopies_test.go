@@ -236,3 +236,29 @@ func TestFingerprints(t *testing.T) {
 		}
 	})
 }
+
+// TestRepeatedFromTheStart: a publisher that sends the very same messages again, soon after its start or
+// later, has restarted; copies of its first packets that come at once have not.
+func TestRepeatedFromTheStart(t *testing.T) {
+	for _, c := range []struct {
+		packets  int
+		after    market.Nanos
+		restarts uint64
+	}{
+		{150, market.Millisecond, 0}, {150, 2 * market.Second, 1}, {10, 2 * market.Second, 1}, {10, market.Millisecond, 0},
+	} {
+		d := &discard{}
+		v := newUntimedVenue(t, d)
+		for range c.packets {
+			v.send(20)
+		}
+		v.now += c.after
+		for _, p := range v.sent {
+			v.deliver(LineA, p)
+		}
+		want := uint64(c.packets) * 20 * (1 + c.restarts)
+		if l := v.a.Ledger(); l.Restarts != c.restarts || d.messages != want {
+			t.Errorf("%+v: %d restarts, %d messages, want %d", c, l.Restarts, d.messages, want)
+		}
+	}
+}

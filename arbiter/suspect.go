@@ -22,12 +22,12 @@ type suspect struct {
 // what it is behind, is held alone, and the line's next packet decides about it. Packets that went back are
 // held until there are enough of them, or the line goes on where it was.
 type suspects struct {
-	n       int
-	next    int // position of the next one, going round
-	why     placement
-	differs bool // one of those that went back differs from what was published under its number
-	slots   [suspectsMax]suspect
-	memory  []byte
+	n      int
+	next   int // position of the next one, going round
+	why    placement
+	news   bool // of those that went back, one is certainly no late copy
+	slots  [suspectsMax]suspect
+	memory []byte
 }
 
 // fits reports whether there is memory for a packet of that size.
@@ -85,17 +85,25 @@ func (a *Arbiter) mayBeNext(p *Packet, l *line) bool {
 	if !far && !adjoins && p.Seq != 1 {
 		return false // the network changed the order
 	}
-	switch a.compare(p, l) {
-	case same:
-		// A late copy, unless it follows what is none: some messages are the same on every start.
-		return adjoins && l.suspects.differs
-	case different:
+	like := a.compare(p, l)
+	switch {
+	case adjoins && l.suspects.news:
+		return true // even if it is a copy: some messages are the same on every start
+	case like == same:
+		return a.isNews(p, like)
+	case like == different:
 		// Not far behind, it takes a line that agreed with the others so far: copies on one that does not
 		// are all different.
 		return adjoins || far || l.tally.Disagree == 0
 	default:
 		return adjoins || far && !a.wanted(p)
 	}
+}
+
+// isNews reports whether p, which is like the copy that was published, was certainly sent after it: other
+// bytes were, and so was the first packet of all if it comes again later than any line can lag.
+func (a *Arbiter) isNews(p *Packet, like likeness) bool {
+	return like == different || like == same && p.Seq == 1 && p.TsRecv-a.epoch.TsRecv > lineLagMax
 }
 
 // wanted reports whether p brings what is or was missing, and so has a reason to come late.
@@ -110,12 +118,12 @@ func (a *Arbiter) wanted(p *Packet) bool {
 // doubtAgain takes a packet that may be of the next epoch, and begins that if there are enough of them.
 func (a *Arbiter) doubtAgain(p *Packet, l *line) Verdict {
 	s := &l.suspects
-	differs := a.compare(p, l) == different
+	news := a.isNews(p, a.compare(p, l))
 	var memory [suspectsMax + 1]*Packet
 	chain := s.chain(p, &memory)
 	if !begins(chain) {
 		v := a.suspect(p, l, wentBack)
-		s.differs = s.differs || differs
+		s.news = s.news || news
 		return v
 	}
 	for i := range s.slots {
@@ -256,7 +264,7 @@ func (l *line) release(i int) *Packet {
 	k := &s.slots[i]
 	k.held = false
 	s.n--
-	s.differs = s.differs && s.n > 0
+	s.news = s.news && s.n > 0
 	l.tally.Suspect.remove(&k.packet)
 	return &k.packet
 }
