@@ -16,7 +16,7 @@ type Counts struct {
 	Trades   uint64                      // of those, trades
 	Volume   uint64                      // traded, in lots
 	Clears   uint64                      // books emptied because the publisher restarted, or said so
-	Suspect  uint64                      // events published behind an announced gap (FlagMaybeBadBook)
+	Suspect  uint64                      // events published with FlagMaybeBadBook: behind a gap, or joined midway
 
 	SessionsEnded uint64 // sessions that came to their announced end
 }

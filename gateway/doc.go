@@ -24,7 +24,8 @@
 //
 // What goes wrong with the input is a verdict and a counter, never an error: see Counts and
 // arbiter.Ledger. What the publisher's stream lost is announced (Sink.OnGap), and from then on
-// events carry market.FlagMaybeBadBook, because a book built on a hole may be wrong. When the
+// events carry market.FlagMaybeBadBook, because a book built on a hole may be wrong; so does a channel
+// that was joined in the middle of an epoch, unless its messages are whole quotes. When the
 // publisher restarts, every book is emptied with a Clear event first: no level of the old epoch
 // outlives it.
 package gateway

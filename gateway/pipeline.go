@@ -88,7 +88,7 @@ type Pipeline struct {
 	rebuilds RebuildCounts
 	withhold bool // there are no books yet
 
-	suspect bool        // an announced gap lies behind what is published
+	suspect bool        // an announced gap lies behind what is published, or it was joined midway
 	change  book.Change // by the update that is being published
 	counts  Counts
 	batch   batch
@@ -359,7 +359,9 @@ func (f *fresh) OnGap(g arbiter.Gap) {
 // OnEpoch empties every book, in band.
 func (f *fresh) OnEpoch(e arbiter.Epoch) {
 	p := (*Pipeline)(f)
-	p.suspect = false
+	// Books that begin in the middle of an epoch lack what rests from before, until they are made anew. Each
+	// quote of TOPS is whole: a book that has been quoted is right, and one that has not is empty.
+	p.suspect = e.From > 1 && p.cfg.Feed != TOPS
 	if p.rebuild != nil && e.Reason != arbiter.Started {
 		p.rebuilds.Epochs++
 		p.CancelRebuild()

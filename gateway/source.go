@@ -5,8 +5,8 @@ import (
 	"tidegate/market"
 )
 
-// Suspect reports whether an announced gap lies behind what is published: books may be wrong until they are
-// made anew.
+// Suspect reports whether an announced gap lies behind what is published, or the epoch was joined in its
+// middle: books may be wrong until they are made anew.
 func (p *Pipeline) Suspect() bool { return p.suspect }
 
 // Publisher returns whose events they are.

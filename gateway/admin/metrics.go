@@ -102,7 +102,7 @@ func (c collector) feeds(e emitter, s *state) {
 			{"trades", "Events published that are trades.", r.Trades},
 			{"volume", "Quantity traded, in lots.", r.Volume},
 			{"clears", "Books emptied because the publisher restarted.", r.Clears},
-			{"suspect_events", "Events published behind an announced gap.", r.Suspect},
+			{"suspect_events", "Events published with the flag for books that may be wrong: behind an announced gap, or in an epoch joined midway.", r.Suspect},
 		} {
 			e.counter("feed_"+count.name, count.sentence, count.value, "feed", name)
 		}

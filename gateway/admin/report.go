@@ -51,7 +51,7 @@ type FeedReport struct {
 	Trades      uint64            `json:"trades"`
 	Volume      uint64            `json:"volume"`  // traded, in lots
 	Clears      uint64            `json:"clears"`  // books emptied because the publisher restarted
-	Suspect     uint64            `json:"suspect"` // events published behind an announced gap
+	Suspect     uint64            `json:"suspect"` // events published with the flag for books that may be wrong
 	Faults      uint64            `json:"faults"`  // messages that did not do what they say
 	Verdicts    map[string]uint64 `json:"verdicts"`
 	Balanced    bool              `json:"balanced"` // everything received is accounted for
