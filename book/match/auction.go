@@ -38,21 +38,18 @@ type sweep struct {
 	top        market.Price // no ask above it counts
 }
 
-// newSweep begins a sweep. Market orders count at every price and have none themselves. Without them, only
-// prices from the best ask to the best bid can have volume.
-func (e *Engine) newSweep(s *instrument) sweep {
+// newSweep begins a sweep. Only prices from the best ask to the best bid can have volume; market orders,
+// which count at every price, make the one or the other the end of all prices.
+func (e *Engine) newSweep(s *instrument) (w sweep) {
 	bid, ask := s.ladders[bookLadder].best, s.ladders[bookLadder+1].best
-	w := sweep{top: PriceMax}
 	bottom := market.Price(0)
-	marketBids := bid != 0 && e.levels.at(bid).price == marketBid
-	marketAsks := ask != 0 && e.levels.at(ask).price == marketAsk
-	if marketAsks {
-		w.asks = e.levels.at(ask).open
-		ask = e.levels.at(ask).worse
-	} else if ask != 0 && !marketBids {
-		bottom = e.levels.at(ask).price
+	if ask != 0 {
+		if bottom = e.levels.at(ask).price; bottom == marketAsk {
+			w.asks = e.levels.at(ask).open
+			ask = e.levels.at(ask).worse
+		}
 	}
-	if !marketBids && !marketAsks && bid != 0 {
+	if bid != 0 {
 		w.top = e.levels.at(bid).price
 	}
 	w.ask = ask

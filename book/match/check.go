@@ -178,7 +178,7 @@ func (c *checker) order(n, i uint32, w where) {
 		w == inHeld && (s.state == PreOpen || s.WhenStale != HoldStale) {
 		c.fail("order %d must not wait there: %+v", o.id, *o)
 	}
-	if o.timer != 0 && c.timers.heap[o.timer].owner != i {
+	if t := c.timers.heap[o.timer]; o.timer != 0 && (t.owner != i || t.key != orderTimer|o.entry) {
 		c.fail("order %d has the timer of another", o.id)
 	}
 }

@@ -20,7 +20,7 @@ type Ledger struct {
 	Books *book.ByOrder // what shows
 
 	orders map[uint64]*entry
-	refs   uint64                 // highest public number
+	refs   uint64 // highest public number
 	trades uint64
 	half   *match.Event // first event of a trade
 
