@@ -28,7 +28,7 @@ import (
 )
 
 // A world is a gateway without subscribers, on loopback, that has received a whole feed but for a few
-// packets that both lines lost.
+// packets that both lines lost. The server that is asked for them does not answer.
 type world struct {
 	monitor *Monitor
 	truth   venue.Truth
@@ -36,6 +36,11 @@ type world struct {
 	end     func() // ends the loop
 	stats   egress.Stats
 }
+
+// A rebuilder is a witness whose stream can publish books anew.
+type rebuilder struct{ *Witness }
+
+func (rebuilder) OnRebuild([]market.InstrumentID, market.Nanos) {}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -59,7 +64,14 @@ func newWorld(t *testing.T) *world {
 	witness, latency := NewWitness(st), NewLatency()
 	cfg := gateway.DefaultConfig(gateway.ITCH)
 	cfg.Publisher, cfg.Arbiter.GapDeadline = market.Simulated, 200*market.Millisecond
-	p, err := gateway.New(cfg, witness)
+	requests := arbiter.DefaultRequestConfig(1)
+	cfg.Retransmit = &requests
+	server, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	p, err := gateway.New(cfg, rebuilder{witness})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +90,9 @@ func newWorld(t *testing.T) *world {
 		Feeds: []lines.Feed{{Name: "sim", Pipeline: p, Lines: []lines.Line{
 			{ID: arbiter.LineA, Socket: netloop.Config{Addr: local, ReceiveBuffer: 4 << 20}},
 			{ID: arbiter.LineB, Socket: netloop.Config{Addr: local, ReceiveBuffer: 4 << 20}},
+		}, Retransmit: lines.Retransmit{
+			Servers: []netip.AddrPort{netip.MustParseAddrPort(server.LocalAddr().String())},
+			Socket:  netloop.Config{Addr: local, ReceiveBuffer: 4 << 20},
 		}}},
 		Tap: func(dst, src netip.AddrPort, stamp market.Nanos, payload []byte) {
 			latency.Stamp(stamp)
@@ -126,12 +141,15 @@ func (w *world) send(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out [2]net.Conn
+	var out [3]net.Conn // the last is nobody that line R knows
 	for i, addr := range w.loop.Addrs() {
 		if out[i], err = net.Dial("udp4", addr.String()); err != nil {
 			t.Fatal(err)
 		}
 		defer out[i].Close()
+	}
+	if _, err := out[2].Write([]byte("stranger")); err != nil {
+		t.Fatal(err)
 	}
 	n := [2]int{}
 	for d, ok := feed.Next(); ok; d, ok = feed.Next() {
@@ -319,11 +337,14 @@ func TestFeeds(t *testing.T) {
 	if len(f.Epochs) != 1 || f.Epochs[0].Reason != "started" || f.Epochs[0].From != 1 {
 		t.Errorf("epochs %+v", f.Epochs)
 	}
-	if len(f.Lines) != 2 || strings.Contains(body, `"lines":null`) {
+	if len(f.Lines) != 3 || strings.Contains(body, `"lines":null`) {
 		t.Fatalf("lines %+v", f.Lines)
 	}
-	for i := range f.Lines {
+	for i := range f.Lines[:2] {
 		l := &f.Lines[i]
+		if l.Requests != nil {
+			t.Errorf("line %s has requests", l.Name)
+		}
 		if l.Name != "AB"[i:i+1] || l.Silent || l.Packets == 0 || l.Packets != l.Ledger.Received.Packets || l.Last.IsZero() || l.ReceiveBufferAsked != 4<<20 {
 			t.Errorf("line %+v", l)
 		}
@@ -388,9 +409,13 @@ func TestSilence(t *testing.T) {
 		{4 * market.Second, 5 * market.Second, false, false, false},
 	} {
 		s.loop.Lines[0].LastStamp, s.loop.Lines[1].LastStamp = now-c.a, now-c.b
-		r := w.monitor.feed(0, s)
-		if r.Receiving != c.hears || r.Lines[0].Silent != c.silentA || r.Lines[1].Silent != c.silentB {
-			t.Errorf("%+v: receiving %t, silent %t and %t", c, r.Receiving, r.Lines[0].Silent, r.Lines[1].Silent)
+		// Line R has what was asked for, when that comes.
+		for _, r := range []market.Nanos{now, now - 4*market.Second, market.UndefTime} {
+			s.loop.Lines[2].LastStamp = r
+			r := w.monitor.feed(0, s)
+			if r.Receiving != c.hears || r.Lines[0].Silent != c.silentA || r.Lines[1].Silent != c.silentB || r.Lines[2].Silent {
+				t.Errorf("%+v: receiving %t, silent %t, %t and %t", c, r.Receiving, r.Lines[0].Silent, r.Lines[1].Silent, r.Lines[2].Silent)
+			}
 		}
 	}
 	s.loop.Lines[1].LastStamp = market.UndefTime

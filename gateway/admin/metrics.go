@@ -86,13 +86,14 @@ func (c collector) feeds(e emitter, s *state) {
 			} else {
 				counter = "feed_" + counter
 			}
-			metric := strings.ReplaceAll(counter, ".", "_")
-			if strings.Contains(sentence, "at this moment") {
-				e.gauge(metric, sentence, float64(value), labels...)
-				return
-			}
-			e.counter(metric, sentence, value, labels...)
+			e.walked(counter, value, sentence, labels)
 		})
+		if from.asks {
+			c.retransmit(e, name, &from.requests)
+		}
+		if from.rebuildable {
+			c.rebuilds(e, name, &from.rebuilds)
+		}
 		for _, count := range []struct {
 			name, sentence string
 			value          uint64
@@ -140,6 +141,9 @@ func (c collector) line(e emitter, feed string, l *LineReport) {
 	e.gauge("line_high_water", "The next sequence of the channel, as this line knows it.", float64(l.HighWater), labels...)
 	e.gauge("line_behind_messages", "Messages that other lines made known and this one has not.", float64(l.Behind), labels...)
 	e.gauge("line_behind_seconds", "Time since the first of those messages became known, 0 if there are none.", l.BehindFor.Seconds(), labels...)
+	if l.Requests != nil {
+		c.requests(e, labels, l.Requests)
+	}
 	if l.LastAge != nil {
 		e.gauge("line_last_age_seconds", "Time since the line's last packet of the session.", l.LastAge.Seconds(), labels...)
 	}
@@ -207,6 +211,16 @@ func (e emitter) counter(name, help string, value uint64, labels ...string) {
 
 func (e emitter) gauge(name, help string, value float64, labels ...string) {
 	e.emit(name, help, prometheus.GaugeValue, value, labels)
+}
+
+// walked writes a counter of a ledger. One that says what is at this moment is a gauge.
+func (e emitter) walked(name string, value uint64, sentence string, labels []string) {
+	name = strings.ReplaceAll(name, ".", "_")
+	if strings.Contains(sentence, "at this moment") {
+		e.gauge(name, sentence, float64(value), labels...)
+		return
+	}
+	e.counter(name, sentence, value, labels...)
 }
 
 func (e emitter) emit(name, help string, kind prometheus.ValueType, value float64, labels []string) {

@@ -100,6 +100,11 @@ type feedState struct {
 	counts gateway.Counts
 	gaps   latest[arbiter.Gap]
 	epochs latest[arbiter.Epoch]
+
+	requests    arbiter.RequestLedger
+	asks        bool // for retransmission
+	rebuilds    gateway.RebuildCounts
+	rebuildable bool
 }
 
 // call has f run on the loop. It returns lines.ErrStopped if that is over.
@@ -130,6 +135,8 @@ func (m *Monitor) state(ctx context.Context) (*state, error) {
 			}
 			to.counts = f.Pipeline.Counts()
 			to.gaps, to.epochs = f.Witness.gaps, f.Witness.epochs
+			to.requests, to.asks = f.Pipeline.Requests()
+			to.rebuilds, to.rebuildable = f.Pipeline.Rebuilds(), f.Pipeline.Rebuildable() == nil
 		}
 		if c := m.src.Consolidated.Stream; c != nil {
 			s.consolidated = c.Published()
@@ -213,23 +220,33 @@ func (m *Monitor) feed(i int, s *state) FeedReport {
 	})
 	for j := range s.loop.Lines {
 		if l := &s.loop.Lines[j]; l.Feed == f.Name {
-			r.Receiving = r.Receiving || heard(l, s)
+			r.Receiving = r.Receiving || l.Line != arbiter.LineR && heard(l, s)
 			line := lineReport(l, &from.ledger.Lines[l.Line])
 			line.take(&from.health[l.Line], s.loop.LastStamp)
+			if from.asks && l.Line == arbiter.LineR {
+				line.Requests = requestsReport(&l.Requests)
+			}
 			r.Lines = append(r.Lines, line)
 		}
 	}
 	k := 0
 	for j := range s.loop.Lines {
 		if l := &s.loop.Lines[j]; l.Feed == f.Name {
-			r.Lines[k].Silent = r.Receiving && !heard(l, s)
+			r.Lines[k].Silent = r.Receiving && l.Line != arbiter.LineR && !heard(l, s)
 			k++
 		}
+	}
+	if from.asks {
+		r.Retransmit = retransmitReport(&from.requests)
+	}
+	if from.rebuildable {
+		r.Rebuilds = &from.rebuilds
 	}
 	return r
 }
 
-// heard reports whether something came on a line in the last SilenceMax.
+// heard reports whether something came on a line in the last SilenceMax. Of line R that means nothing: it
+// brings what was asked for, and nothing else.
 func heard(l *lines.LineStats, s *state) bool {
 	return l.LastStamp.Defined() && s.loop.LastStamp-l.LastStamp <= market.Nanos(SilenceMax)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tidegate/arbiter"
+	"tidegate/gateway"
 )
 
 // Times in reports are of the machine's clock; those of datagrams are the kernel's. Missing times are
@@ -59,6 +60,29 @@ type FeedReport struct {
 	Lines       []LineReport      `json:"lines"`
 	Gaps        []GapReport       `json:"gaps"`   // the latest announced, oldest first
 	Epochs      []EpochReport     `json:"epochs"` // the latest, oldest first
+	// Retransmit is the account of requests for what the lines have lost, left out where none are made.
+	Retransmit *RetransmitReport `json:"retransmit,omitempty"`
+	// Rebuilds says how books were made anew from snapshots, left out where they cannot be.
+	Rebuilds *gateway.RebuildCounts `json:"rebuilds,omitempty"`
+}
+
+// A RetransmitReport is the account of requests for retransmission.
+type RetransmitReport struct {
+	Servers []ServerReport `json:"servers"`
+	// TooLarge are missing ranges that were not asked for because they have too many messages.
+	TooLarge arbiter.GapTally `json:"too_large"`
+	// The rest are times that a request had to wait: because the budget was spent, because too many were in
+	// flight, because every server was resting.
+	WaitsBudget   uint64 `json:"waits_budget"`
+	WaitsInFlight uint64 `json:"waits_in_flight"`
+	WaitsServers  uint64 `json:"waits_servers"`
+}
+
+// A ServerReport is the account of requests to one server.
+type ServerReport struct {
+	Number int `json:"number"` // 0 for the first in the configuration
+	arbiter.ServerLedger
+	State string `json:"state"`
 }
 
 // A ChannelLedger is a ledger without its lines, which reports have elsewhere.
@@ -71,7 +95,7 @@ type ChannelLedger struct {
 type LineReport struct {
 	Name               string             `json:"name"`
 	Address            string             `json:"address"`
-	Silent             bool               `json:"silent"` // nothing came for SilenceMax, while another line of the feed had something
+	Silent             bool               `json:"silent"` // nothing came for SilenceMax, while another line of the feed had something; never of line R
 	Last               time.Time          `json:"last,omitzero"`
 	LastAge            *time.Duration     `json:"last_age_ns,omitempty"` // since its last packet of the session
 	HighWater          uint64             `json:"high_water"`            // the next sequence, as this line knows it
@@ -87,6 +111,15 @@ type LineReport struct {
 	ReceiveBufferAsked int                `json:"receive_buffer_asked"`
 	Warning            string             `json:"warning,omitempty"`
 	Ledger             arbiter.LineLedger `json:"ledger"`
+	Requests           *RequestsReport    `json:"requests,omitempty"` // of a line R that answers come by
+}
+
+// A RequestsReport says what became of requests and answers at the socket of a line R.
+type RequestsReport struct {
+	Sent      uint64 `json:"sent"`
+	Failed    uint64 `json:"failed"` // could not be sent
+	LastError string `json:"last_error,omitempty"`
+	Strangers uint64 `json:"strangers"` // datagrams dropped unread because they came from none of the servers
 }
 
 // A GapReport is a range of messages that was announced as lost.
