@@ -34,7 +34,21 @@ type liveFeed struct {
 	choice   *providers.Feed
 	judge    *providers.Judge
 	channels []*liveChannel
+	keeper   *keeper
+	now      market.Nanos // of the latest tick
 	running  sync.WaitGroup
+}
+
+// keptGaps is a feed's sink that puts announced gaps into the journal.
+type keptGaps struct {
+	*admin.Witness
+	feed *liveFeed
+}
+
+// OnGap keeps the gap and passes it on.
+func (k *keptGaps) OnGap(g arbiter.Gap) {
+	k.feed.keeper.onGap(k.feed.number, &g, k.feed.now)
+	k.Witness.OnGap(g)
 }
 
 // A liveChannel is what one provider sends.
@@ -70,7 +84,7 @@ func (g *liveGateway) openFeeds() (watched []admin.Feed, err error) {
 
 func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, error) {
 	cfg := &g.cfg.Feeds[number]
-	f := &liveFeed{number: uint16(number), cfg: cfg, log: g.log.With("feed", cfg.Name)}
+	f := &liveFeed{number: uint16(number), cfg: cfg, log: g.log.With("feed", cfg.Name), keeper: g.keeper}
 	var err error
 	if f.stream, err = stream.New(stream.Config{Feed: uint8(number), Ring: g.ring}); err != nil {
 		return nil, err
@@ -84,7 +98,7 @@ func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, er
 	choice.SameIDs = len(names) == 1 || cfg.Protocol == gateway.ITCH
 	choice.StaleAfter, choice.Lag.StepMin = market.Nanos(cfg.StaleAfter), market.Nanos(cfg.StaleAfter)
 	choice.Silence, choice.FailBack = market.Nanos(cfg.Silence), market.Nanos(cfg.FailBack)
-	if f.choice, err = providers.New(choice, f.witness, f); err != nil {
+	if f.choice, err = providers.New(choice, &keptGaps{f.witness, f}, f); err != nil {
 		return nil, err
 	}
 	f.stream.Attach(f.choice)
@@ -208,6 +222,7 @@ func (g *liveGateway) channels() (all []lines.Feed) {
 
 // onTick does what is due beside the datagrams.
 func (f *liveFeed) onTick(now market.Nanos) {
+	f.now = now
 	for _, c := range f.channels {
 		if c.snapshots != nil {
 			c.snapshots.OnTick(now)
@@ -224,6 +239,7 @@ func (f *liveFeed) onTick(now market.Nanos) {
 // OnSwitch tells subscribers and the log. See providers.Notices.
 func (f *liveFeed) OnSwitch(s providers.Switch) {
 	f.stream.Notify(s.At, s.String())
+	f.keeper.onSwitch(f.number, &s)
 	go f.log.Warn("provider switched", "from", s.From, "to", s.To, "reason", s.Reason.String(), "by", time.Duration(s.By))
 }
 

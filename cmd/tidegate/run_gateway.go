@@ -34,6 +34,7 @@ type liveGateway struct {
 	cfg          *config.Config
 	log          *slog.Logger
 	ring         *bus.Ring
+	keeper       *keeper // nil: no journal
 	feeds        []*liveFeed
 	consolidated *stream.Consolidated // of the streams; nil: not wanted
 	loop         *lines.Loop
@@ -60,6 +61,9 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	if g.ring, err = bus.New(cfg.Ring); err != nil {
 		return nil, err
 	}
+	if g.keeper, err = openJournal(&cfg.Journal, g.ring, log); err != nil {
+		return nil, err
+	}
 	watched, err := g.openFeeds()
 	if err != nil {
 		return nil, err
@@ -78,7 +82,7 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	}
 	loopConfig.Feeds, loopConfig.Begin = g.channels(), g.onThread
 	loopConfig.Tap, loopConfig.Sources = g.onDatagram, cfg.Capture.File != ""
-	loopConfig.OnTick, loopConfig.Publish, loopConfig.Wake = g.onTick, g.ring.Publish, g.onPublished
+	loopConfig.OnTick, loopConfig.Publish, loopConfig.Wake = g.onTick, g.publish, g.onPublished
 	if g.loop, err = lines.New(loopConfig); err != nil {
 		return nil, err
 	}
@@ -224,6 +228,12 @@ func (g *liveGateway) onTick(now market.Nanos) {
 	}
 }
 
+// publish shows others what was appended to the ring, and keeps it.
+func (g *liveGateway) publish() {
+	g.ring.Publish()
+	g.keeper.follow()
+}
+
 // onPublished ends a poll that led to something.
 func (g *liveGateway) onPublished() {
 	g.ring.Wake()
@@ -346,6 +356,10 @@ func (g *liveGateway) start() error {
 	}
 	ctx, end := context.WithCancel(context.Background())
 	g.endLoop = end
+	g.keeper.begin(g.feeds, market.Nanos(time.Now().UnixNano()))
+	for _, f := range g.feeds {
+		f.start(ctx)
+	}
 	go func() {
 		defer close(g.ended)
 		g.loopErr = g.loop.Run(ctx)
@@ -376,6 +390,9 @@ func (g *liveGateway) stop(reason string) error {
 		if err := g.subscribers.Stop(ctx, reason); err != nil {
 			g.log.Warn("subscribers were cut off", "error", err)
 		}
+	}
+	if err := g.keeper.close(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("journal: %w", err))
 	}
 	if g.recorder != nil && g.endRecorder == nil {
 		errs = append(errs, g.discardRecording())

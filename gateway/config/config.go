@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidegate/arbiter"
+	"tidegate/codec/dbn"
 	"tidegate/codec/lsg"
 	"tidegate/gateway"
 	"tidegate/internal/bus"
@@ -24,6 +25,7 @@ type Config struct {
 	Ring         bus.Config
 	Subscribers  Subscribers
 	Capture      Capture
+	Journal      Journal
 	Admin        Admin
 	Log          Log
 }
@@ -180,8 +182,12 @@ func Defaults() Config {
 			},
 		},
 		Capture: Capture{QueueBytes: 32 << 20},
-		Admin:   Admin{Listen: "127.0.0.1:8080"},
-		Log:     Log{Level: slog.LevelInfo},
+		Journal: Journal{
+			Schemas:     []dbn.Schema{dbn.SchemaMBO, dbn.SchemaBBO1s, dbn.SchemaOHLCV1m, dbn.SchemaDefinition, dbn.SchemaStatus},
+			CommitEvery: 2 * time.Millisecond, SpillBytes: 256 << 20,
+		},
+		Admin: Admin{Listen: "127.0.0.1:8080"},
+		Log:   Log{Level: slog.LevelInfo},
 	}
 }
 
@@ -210,6 +216,7 @@ func (c *Config) Changes(old *Config) []string {
 		{"subscribers.heartbeat", s.Heartbeat, t.Heartbeat},
 		{"subscribers.slow_after", s.SlowAfter, t.SlowAfter},
 		{"capture", c.Capture, old.Capture},
+		{"journal", c.Journal, old.Journal},
 		{"admin", c.Admin, old.Admin},
 		{"log", c.Log, old.Log},
 	} {

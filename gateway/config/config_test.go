@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tidegate/arbiter"
+	"tidegate/codec/dbn"
 	"tidegate/codec/lsg"
 	"tidegate/gateway"
 	"tidegate/internal/bus"
@@ -146,6 +147,7 @@ subscribers:
     datasets: [XSIM.ITCH, IEXG.TOPS, TIDE.CONS]
     disabled: true
   - {name: two, key_env: KEY_TWO}
+journal: {dir: /var/j, schemas: [mbo, status], commit_every: 5ms, spill: 1 MiB, retain_age: 1h, retain_bytes: 1 GiB}
 capture: {file: "rec/{start}.pcap", queue: 1 MiB}
 admin: {listen: ":8081", token: 0123456789abcdef, pprof: true}
 log: {level: debug, format: json}
@@ -217,8 +219,12 @@ log: {level: debug, format: json}
 			},
 		},
 		Capture: Capture{File: "etc/rec/{start}.pcap", QueueBytes: 1 << 20},
-		Admin:   Admin{Listen: ":8081", Token: "0123456789abcdef", Pprof: true},
-		Log:     Log{Level: -4, JSON: true},
+		Journal: Journal{
+			Dir: "/var/j", Schemas: []dbn.Schema{dbn.SchemaMBO, dbn.SchemaStatus}, CommitEvery: 5 * time.Millisecond, SpillBytes: 1 << 20,
+			RetainAge: time.Hour, RetainBytes: 1 << 30,
+		},
+		Admin: Admin{Listen: ":8081", Token: "0123456789abcdef", Pprof: true},
+		Log:   Log{Level: -4, JSON: true},
 	}
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got %+v\nwant %+v", *got, want)
@@ -250,7 +256,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 	// What has no default is left out, the rest is put in.
 	setting := regexp.MustCompile(`^( *)# ( *)([a-z_]+:( .*)?)$`)
-	none := regexp.MustCompile(`^(session|source|dataset|cpu|tls|address|  listen|  cert|  key|datasets|file|token):`)
+	none := regexp.MustCompile(`^(session|source|dataset|cpu|tls|address|  listen|  cert|  key|datasets|file|dir|token):`)
 	var text strings.Builder
 	uncommented := 0
 	for line := range strings.Lines(string(b)) {

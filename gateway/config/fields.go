@@ -32,6 +32,7 @@ func (r *reader) config(c *Config, root value) {
 		field{"ring", func(v value) { r.ring(c, v) }},
 		field{"subscribers", func(v value) { r.subscribers(c, v) }},
 		field{"capture", func(v value) { r.capture(&c.Capture, v) }},
+		field{"journal", func(v value) { r.journal(&c.Journal, v) }},
 		field{"admin", func(v value) { r.admin(&c.Admin, v) }},
 		field{"log", func(v value) { r.log(&c.Log, v) }},
 	)

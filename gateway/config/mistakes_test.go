@@ -16,7 +16,7 @@ var mistakes = []struct {
 	{"no feeds and subscribers", "log: {}\n", []string{"etc/c.yaml:1:1: found no feeds, want at least one", "etc/c.yaml:1:1: found no subscribers"}},
 	{"two documents", small + "---\na: 1\n", []string{"etc/c.yaml:10:1: found another document, want one"}},
 	{"unknown field", small + "log: {}\nlogs: {}\n", []string{
-		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, consolidated, loop, ring, subscribers, capture, admin, log`,
+		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, consolidated, loop, ring, subscribers, capture, journal, admin, log`,
 	}},
 	{"unknown field inside", small + "loop:\n  tick: 1ms\n  tock: 1ms\n", []string{
 		`etc/c.yaml:11:3: loop: found unknown field "tock", want one of threading, idle, tick, cpu, receive_cpu`,
@@ -200,6 +200,11 @@ var mistakes = []struct {
 	{"heartbeat", small + "  heartbeat: 5500ms\n", []string{`etc/c.yaml:9:14: subscribers.heartbeat: found "5500ms", want whole seconds`}},
 	{"limits", small + "  limits: {connections: 0, input_bytes: 1}\n", []string{
 		"etc/c.yaml:9:25: subscribers.limits.connections: found 0, want a whole number from 1", "etc/c.yaml:9:41: subscribers.limits.input_bytes: found 1, want a size",
+	}},
+	{"journal", small + "journal: {dir: '', schemas: [mbo, mbp-1, mbo], commit_every: 1us, retain_bytes: -1}\n", []string{
+		`etc/c.yaml:9:16: journal.dir: found ""`, `etc/c.yaml:9:35: journal.schemas[1]: found "mbp-1", want one of mbo, bbo-1s`,
+		`etc/c.yaml:9:42: journal.schemas[2]: found "mbo" again, want each schema once`, `etc/c.yaml:9:62: journal.commit_every: found "1us"`,
+		"etc/c.yaml:9:81: journal.retain_bytes: found -1",
 	}},
 	{"capture", small + "capture: {file: 'a{b}', queue: 1}\n", []string{
 		`etc/c.yaml:9:17: capture.file: found "a{b}", want no braces but those of {start}`, "etc/c.yaml:9:32: capture.queue: found 1, want a size from 128 KiB to 1 GiB",
