@@ -24,7 +24,7 @@ const (
 type Config struct {
 	// OrdersMax is how many orders may live at a time, in all instruments together; a new order
 	// beyond it is rejected with ReasonBookFull. 1 to 1<<24; 0 means 1<<20. Addresses for all of
-	// them are set aside at the start, about 250 bytes an order; memory is taken as it is used.
+	// them are set aside at the start, about 400 bytes an order; memory is taken as it is used.
 	OrdersMax int
 	// InstrumentsMax is how many instruments may be defined. 1 to 1<<20; 0 means 4,096.
 	InstrumentsMax int
