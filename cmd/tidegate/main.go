@@ -48,6 +48,7 @@ type cli struct {
 	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
 	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
 	Journal   journalCmd   `cmd:"" help:"Look into a journal: is it whole, and what is in it."`
+	Pg        pgCmd        `cmd:"" name:"pg" help:"Ticks in PostgreSQL: make a server, drain a journal into it, compare."`
 	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
 	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
 	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`

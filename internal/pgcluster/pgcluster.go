@@ -61,6 +61,7 @@ type Cluster struct {
 	Superuser string // made by Init
 	Password  string // of the superuser; "": whoever can reach the server is trusted
 	Settings  string // lines for postgresql.conf
+	WALDir    string // for the write-ahead log, which deserves a device of its own; "": in Dir
 }
 
 // Init makes the cluster, with data checksums. The directory must be missing or empty.
@@ -80,10 +81,17 @@ func (c *Cluster) Init(ctx context.Context) error {
 	auth, args := "trust", []string{"--pgdata", c.Dir, "--username", c.Superuser, "--encoding", "UTF8", "--no-locale", "--data-checksums"}
 	if c.Password != "" {
 		auth = "scram-sha-256"
-		args = append(args, "--pwfile", "/dev/stdin")
+		file, err := c.passwordFile(owner)
+		if err != nil {
+			return fmt.Errorf("make cluster: password: %w", err)
+		}
+		defer os.Remove(file)
+		args = append(args, "--pwfile", file)
+	}
+	if c.WALDir != "" {
+		args = append(args, "--waldir", c.WALDir)
 	}
 	cmd := c.command(ctx, owner, "initdb", append(args, "--auth", auth)...)
-	cmd.Stdin = strings.NewReader(c.Password + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("make cluster in %s: initdb: %w: %s", c.Dir, err, lastLines(out))
 	}
@@ -96,6 +104,22 @@ func (c *Cluster) Init(ctx context.Context) error {
 		return fmt.Errorf("make cluster: %w", err)
 	}
 	return nil
+}
+
+// passwordFile writes the password to where initdb can read it.
+func (c *Cluster) passwordFile(owner *syscall.Credential) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(c.Dir), ".password") // readable for this user only
+	if err != nil {
+		return "", err
+	}
+	if owner != nil {
+		err = f.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	_, err2 := f.WriteString(c.Password + "\n")
+	if err := errors.Join(err, err2, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
 // DSN returns how the superuser reaches a database.
@@ -173,6 +197,19 @@ func (s *Server) Stop(w Way) error {
 
 // Log returns what the server has said. Only after Stop.
 func (s *Server) Log() string { return s.out.String() }
+
+// Owner returns as whom the server runs, "" if as the user of this process.
+func Owner() (string, error) {
+	c, err := account()
+	if err != nil || c == nil {
+		return "", err
+	}
+	u, err := user.LookupId(strconv.FormatUint(uint64(c.Uid), 10))
+	if err != nil {
+		return "", err
+	}
+	return u.Username, nil
+}
 
 // Command returns one of the binaries, to be run as the user who owns the cluster.
 func (c *Cluster) Command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {

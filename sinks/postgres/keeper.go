@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -101,6 +102,9 @@ func (k *keeper) pass(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
+// madeAtOnce is how many partitions are made in a transaction, which holds locks on all of them.
+const madeAtOnce = 60
+
 // makeAhead makes the partitions of the present and of the time ahead.
 func (k *keeper) makeAhead(ctx context.Context, conn *pgx.Conn, c *catalog, now market.Nanos) error {
 	there := map[string]bool{}
@@ -117,14 +121,17 @@ func (k *keeper) makeAhead(ctx context.Context, conn *pgx.Conn, c *catalog, now 
 			}
 			// Where rows move must be known to every reader long before: a query that was planned
 			// without it must not see that they have left where they were.
+			var due []market.Nanos
 			for at := spanOf(now, r.span).from; at <= now+market.Nanos(k.cfg.Ahead); at += r.span {
-				if there[r.name(t, at)] {
-					continue
+				if !there[r.name(t, at)] {
+					due = append(due, at)
 				}
-				if err := k.cfg.make(ctx, conn, r, t, at); err != nil {
+			}
+			for some := range slices.Chunk(due, madeAtOnce) {
+				if err := k.cfg.make(ctx, conn, r, t, some...); err != nil {
 					return err
 				}
-				k.count(func(u *Upkept) { u.Made++ })
+				k.count(func(u *Upkept) { u.Made += uint64(len(some)) })
 			}
 		}
 	}

@@ -99,22 +99,17 @@ func utc(t market.Nanos) time.Time { return time.Unix(0, int64(t)).UTC() }
 // literal returns a time for SQL.
 func literal(t market.Nanos) string { return "'" + utc(t).Format("2006-01-02 15:04:05") + "+00'" }
 
-// makeSQL returns the statements that make the partition that holds a time, and what it is in, unless they are
-// there.
-func (r *tier) makeSQL(t *table, at market.Nanos, space string) (sql string) {
-	if r.in != nil {
-		sql = r.in.makeSQL(t, at, space)
-	}
+// makeSQL returns the statement that makes the partition that holds a time, unless it is there.
+func (r *tier) makeSQL(t *table, at market.Nanos, space string) string {
 	options := ""
 	switch {
 	case r.group:
-		options = "PARTITION BY RANGE (ts)"
-		space = ""
+		options, space = "PARTITION BY RANGE (ts)", ""
 	case r == byMinute: // its rows move on, and it is dropped
 		options = "WITH (autovacuum_enabled = off)"
 	}
 	span := spanOf(at, r.span)
-	return sql + fmt.Sprintf("SELECT tidegate.make_partition('%s', '%s', %s, %s, '%s', '%s'); ",
+	return fmt.Sprintf("SELECT tidegate.make_partition('%s', '%s', %s, %s, '%s', '%s'); ",
 		r.parent(t, at), r.name(t, at), literal(span.from), literal(span.to), options, strings.ReplaceAll(space, "'", "''"))
 }
 
@@ -126,14 +121,30 @@ func (p *Partitions) space(r *tier) string {
 	return p.HotSpace
 }
 
-// make makes partitions that are not there, each in a transaction of its own.
-func (p *Partitions) make(ctx context.Context, conn *pgx.Conn, r *tier, t *table, at market.Nanos) error {
-	sql := r.makeSQL(t, at, p.space(r))
-	if p.BRIN && r == byMinute {
-		sql += brinSQL(r.name(t, at))
+// make makes the partitions that hold some times, and what they are in, unless they are there, in one
+// transaction.
+func (p *Partitions) make(ctx context.Context, conn *pgx.Conn, r *tier, t *table, times ...market.Nanos) error {
+	var sql strings.Builder
+	seen := map[string]bool{}
+	var add func(r *tier, at market.Nanos)
+	add = func(r *tier, at market.Nanos) {
+		if seen[r.name(t, at)] {
+			return
+		}
+		seen[r.name(t, at)] = true
+		if r.in != nil {
+			add(r.in, at)
+		}
+		sql.WriteString(r.makeSQL(t, at, p.space(r)))
+		if p.BRIN && r == byMinute {
+			sql.WriteString(brinSQL(r.name(t, at)))
+		}
 	}
-	if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
-		return fmt.Errorf("postgres: make partition %s: %w", r.name(t, at), err)
+	for _, at := range times {
+		add(r, at)
+	}
+	if _, err := conn.PgConn().Exec(ctx, sql.String()).ReadAll(); err != nil {
+		return fmt.Errorf("postgres: make partition %s: %w", r.name(t, times[0]), err)
 	}
 	return nil
 }
