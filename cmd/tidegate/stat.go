@@ -209,7 +209,8 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 	announced := f.Ledger.GapsAnnounced()
 	fmt.Fprintf(out, "         gaps: %d found, %d filled, %d open, %d announced (%d messages lost); %s\n",
 		f.Ledger.GapsOpened.Ranges, f.Ledger.GapsFilled.Ranges, f.Ledger.GapsOpen.Ranges, announced.Ranges, announced.Messages, balance)
-	fmt.Fprintln(w, "line\tpackets\ta second\tpublished\tduplicate\tfilled\tother\tkernel drops\thigh water\tbehind\tfor\tlast\tstate\taddress\t")
+	writeRecovery(out, f)
+	fmt.Fprintln(w, "line\tpackets\ta second\tpublished\tduplicate\tdisagree\tfilled\tother\tkernel drops\thigh water\tbehind\tfor\tlast\tstate\taddress\t")
 	for i := range f.Lines {
 		l, then := &f.Lines[i], uint64(0)
 		if i < len(old.Lines) {
@@ -223,7 +224,7 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 			state = "nothing yet"
 		}
 		g := &l.Ledger
-		other := g.Late.Packets + g.Foreign.Packets + g.OldEpoch.Packets + g.Implausible.Packets + g.Unsequenced.Packets + g.Malformed
+		other := g.Late.Packets + g.Foreign.Packets + g.OldEpoch.Packets + g.Implausible.Packets + g.Unsequenced.Packets + g.Unasked.Packets + g.Malformed
 		behindFor, last := "-", "-"
 		if l.Behind > 0 {
 			behindFor = age(l.BehindFor)
@@ -231,8 +232,8 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 		if l.LastAge != nil {
 			last = age(*l.LastAge)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", l.Name, l.Packets, rate(l.Packets, then),
-			g.Published.Packets, g.Duplicate.Packets, g.GapMessages, other, l.KernelDrops,
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", l.Name, l.Packets, rate(l.Packets, then),
+			g.Published.Packets, g.Duplicate.Packets, g.Disagree, g.GapMessages, other, l.KernelDrops,
 			l.HighWater, l.Behind, behindFor, last, state, l.Address)
 	}
 	return w.Flush()

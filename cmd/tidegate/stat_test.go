@@ -64,8 +64,8 @@ func TestStatShowsLineHealth(t *testing.T) {
 	}
 	wantContains(t, "stat", strings.Join(rows, "\n"),
 		"kernel drops high water behind for last state",
-		"\nA 0 - 0 0 0 0 0 12345 678 1.5s 40s nothing yet",
-		"\nB 0 - 0 0 0 0 0 1 0 - - nothing yet")
+		"\nA 0 - 0 0 0 0 0 0 12345 678 1.5s 40s nothing yet",
+		"\nB 0 - 0 0 0 0 0 0 1 0 - - nothing yet")
 	for d, want := range map[time.Duration]string{
 		0: "0s", 1234: "1µs", 1234567: "1ms", 12345678901: "12.3s", 123456789012: "2m3s",
 	} {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"tidegate/gateway/admin"
+)
+
+// writeRecovery shows what was done about messages that the lines had lost, if anything.
+func writeRecovery(out io.Writer, f *admin.FeedReport) {
+	if r := f.Retransmit; r != nil {
+		fmt.Fprintf(out, "         retransmission: %s too large to ask for, requests had to wait %d times (budget %d, in flight %d, servers %d)\n",
+			several(int(r.TooLarge.Ranges), "gap"), r.WaitsBudget+r.WaitsInFlight+r.WaitsServers, r.WaitsBudget, r.WaitsInFlight, r.WaitsServers)
+		for i := range r.Servers {
+			s := &r.Servers[i]
+			fmt.Fprintf(out, "         server %d: %s, %d requests for %d messages: %d answered, %d timed out (%d answered late), %d abandoned, %d in flight; %d messages brought\n",
+				s.Number, s.State, s.Requests.Requests, s.Requests.Messages, s.Answered.Requests, s.TimedOut.Requests, s.Late,
+				s.Abandoned.Requests, s.InFlight.Requests, s.Brought)
+		}
+	}
+	for i := range f.Lines {
+		if r := f.Lines[i].Requests; r != nil && r.Failed+r.Strangers > 0 {
+			fmt.Fprintf(out, "         line %s: %d of %d requests could not be sent", f.Lines[i].Name, r.Failed, r.Sent+r.Failed)
+			if r.LastError != "" {
+				fmt.Fprintf(out, " (%s)", r.LastError)
+			}
+			fmt.Fprintf(out, ", %s of strangers\n", several(int(r.Strangers), "datagram"))
+		}
+	}
+	if c := f.Rebuilds; c != nil && c.Begun > 0 {
+		fmt.Fprintf(out, "         books made anew: %d of %d; given up: %d old, %d faulty, %d kept too much, %d new epochs", c.Done, c.Begun,
+			c.Old, c.Faulty, c.Kept, c.Epochs)
+		if c.UnderWay {
+			fmt.Fprintf(out, "; under way, %d KiB kept", c.KeptNow>>10)
+		}
+		if c.Withheld > 0 {
+			fmt.Fprintf(out, "; %s withheld", several(int(c.Withheld), "event"))
+		}
+		fmt.Fprintln(out)
+	}
+}
