@@ -60,6 +60,9 @@ const (
 	// line's packets belong to that epoch, whatever they look like, and the first packet of all is no late
 	// copy. Used only without send times.
 	lineLagMax = market.Second
+	// sessionSilence is how long no line may bring anything of a session for another one to be believed although
+	// nobody said that it ended: its heartbeats come every second.
+	sessionSilence = 3 * market.Second
 )
 
 // sendTime returns the packet's send time, UndefTime if it has none that can be believed.
@@ -83,11 +86,24 @@ func (a *Arbiter) onOtherSession(p *Packet, l *line, send market.Nanos) Verdict 
 		l.tally.OldEpoch.add(p)
 		return OldEpoch
 	}
-	if !a.ending {
+	if !a.over(p.TsRecv) {
 		l.tally.Foreign.add(p)
 		return Foreign
 	}
 	return a.doubt(p, l, otherSession) // two packets of it end the doubt: see resolve
+}
+
+// over reports whether another session may begin: the end of this one was said, or whoever said it was not heard.
+func (a *Arbiter) over(now market.Nanos) bool {
+	if a.ending || a.cfg.Session != (Session{}) {
+		return a.ending
+	}
+	for i := range a.lines {
+		if at := a.lines[i].lastRecv; at.Defined() && now-at <= sessionSilence {
+			return false
+		}
+	}
+	return true
 }
 
 // begin starts an epoch with its first packet.

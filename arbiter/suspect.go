@@ -202,7 +202,7 @@ func (a *Arbiter) confirms(p, kept *Packet, l *line) bool {
 		_, later := l.sentLater(sendTime(p))
 		return later && p.Seq < l.high
 	case otherSession:
-		return a.ending
+		return a.over(p.TsRecv)
 	default:
 		return true
 	}
