@@ -41,10 +41,10 @@ func (p *Pipeline) block(block []byte, r run) {
 }
 
 // count counts what became of a message. One that could not be understood, or does not fit the book, leaves
-// the book in doubt: what it was to do is not done.
+// the book in doubt: what it was to do is not done. Removing a level that is not there is done.
 func (p *Pipeline) count(v market.Verdict) {
 	p.counts.Verdicts[v]++
-	if v.Fault() && v != market.UnknownType {
+	if v.Fault() && v != market.UnknownType && v != market.UnknownLevel {
 		p.suspect = true
 	}
 }
