@@ -135,6 +135,10 @@ func (r *Race) Margin(i int) Margin { return r.legs[i].margin }
 // Forget forgets what provider i delivered: it began anew.
 func (r *Race) Forget(i int) { r.newest[i] = 0 }
 
+// CatchUp notes that provider i got what it had missed in another way, from a snapshot. If it is behind after all,
+// the next event that another one delivers shows it.
+func (r *Race) CatchUp(i int) { r.newest[i] = max(r.newest[i], r.first) }
+
 // Restart begins anew with provider i, which saw the venue's clock set back. The others are not behind it before
 // they have seen that too, or have delivered less.
 func (r *Race) Restart(i int) {

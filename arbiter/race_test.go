@@ -150,3 +150,33 @@ func TestRaceRestart(t *testing.T) {
 		t.Error("behind again, and nobody says so")
 	}
 }
+
+// TestRaceCatchUp: a provider that got what it missed in another way is not behind in the quiet market after that,
+// and is again when it misses what comes next.
+func TestRaceCatchUp(t *testing.T) {
+	race := NewRace(50 * market.Millisecond)
+	at := lagStart
+	race.OnEvent(0, at, at)
+	race.OnEvent(1, at, at)
+	race.OnEvent(1, at+market.Millisecond, at+market.Millisecond)
+	at += 100 * market.Millisecond
+	race.OnTick(at)
+	if _, behind := race.Behind(0); !behind {
+		t.Fatal("not behind")
+	}
+	race.CatchUp(0)
+	for range 100 {
+		at += market.Second
+		race.OnTick(at)
+		for i := range 2 {
+			if _, behind := race.Behind(i); behind {
+				t.Fatalf("%d is behind with everything", i)
+			}
+		}
+	}
+	race.OnEvent(1, at, at)
+	race.OnTick(at + 60*market.Millisecond)
+	if _, behind := race.Behind(0); !behind {
+		t.Error("behind again, and nobody says so")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tidegate/gateway"
+	"tidegate/gateway/breaker"
 	"tidegate/gateway/providers"
 	"tidegate/market"
 )
@@ -160,6 +161,32 @@ func TestRebuildRefuses(t *testing.T) {
 		c := p.Rebuilds()
 		if c.Old != 2 || c.Kept != 1 || c.Done != 0 || c.Begun != 4 {
 			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestSnapshotInAQuietMarket: a provider that missed the last messages before the market became quiet is as good
+// as the others when a snapshot has healed it.
+func TestSnapshotInAQuietMarket(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 15, providers.DefaultConfig("venue", "vendor"))
+		w.run(3 * market.Second)
+		w.paths[0].drop = true
+		w.run(market.Second)
+		w.venue.Pause()
+		w.run(100 * ms)
+		w.paths[0].drop = false
+		w.run(3 * market.Second) // heartbeats show the gap
+		if l := w.feed.Ledger(); !w.pipelines[0].Suspect() || l.Providers[0].State == breaker.Closed {
+			t.Fatalf("the loss does not show: %+v", l.Providers[0])
+		}
+		w.begin(0)
+		if err := w.pipelines[0].EndRebuild(w.snapshot(0), w.now()); err != nil {
+			t.Fatal(err)
+		}
+		w.run(4 * market.Second)
+		if l := w.feed.Ledger(); l.Providers[0].State != breaker.Closed {
+			t.Errorf("healed, and still %s, %s by %d", l.Providers[0].State, l.Providers[0].Reason, l.Providers[0].By)
 		}
 	})
 }
