@@ -88,9 +88,11 @@ func (b *batch) find(t *table, at market.Nanos) *stream {
 			return s
 		}
 	}
-	s := &stream{}
+	var s *stream
 	if n := len(b.spare); n > 0 {
 		s, b.spare = b.spare[n-1], b.spare[:n-1]
+	} else {
+		s = &stream{}
 	}
 	s.table, s.leaf = t, t.leafOf(at)
 	s.b = append(s.b[:0], copyHeader...)

@@ -77,10 +77,10 @@ func doubled(err error) error {
 }
 
 // hopeless reports whether trying again cannot help until somebody has changed something: the server
-// refuses the password, the role, the database or the right to do it.
+// refuses the password, the role, the database, the right to do it, or a tablespace that it does not have.
 func hopeless(err error) bool {
 	c := code(err)
-	return strings.HasPrefix(c, "28") || slices.Contains([]string{"3D000", "42501", stateUndefinedSchema}, c) ||
+	return strings.HasPrefix(c, "28") || slices.Contains([]string{"3D000", "42501", "42704", stateUndefinedSchema}, c) ||
 		errors.Is(err, ErrSchema) || errors.Is(err, ErrConflict)
 }
 

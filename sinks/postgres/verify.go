@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"math/bits"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -39,7 +40,7 @@ type TableComparison struct {
 // VerifyOptions say what to compare.
 type VerifyOptions struct {
 	Keep  []string     // tables that were kept: see Config
-	Since market.Nanos // rows of an earlier time are left out, because retention has dropped them
+	Since market.Nanos // rows of an earlier time are left out, because retention has dropped them; 0: none
 	// Progress, if set, is called with the entries read so far and of all.
 	Progress func(done, total uint64)
 }
@@ -87,15 +88,15 @@ func (d *digest) addStream(b []byte) {
 	}
 }
 
-// digestSQL returns the query for the digest of the rows of a journal with indexes [$2, $3) and times from $4
-// on.
+// digestSQL returns the query for the digest of the rows of journal $1 with indexes from $2 on, and times from $3
+// on if that is not null.
 func (t *table) digestSQL() string {
 	var fields []string
 	for _, c := range t.columns {
 		fields = append(fields, fmt.Sprintf("coalesce(%s(%s), '')", c.send, c.name))
 	}
 	return fmt.Sprintf("SELECT count(*), coalesce(sum(('x' || left(md5(%s), 16))::bit(64)::bigint), 0)::text FROM tidegate.%s "+
-		"WHERE journal = $1 AND index >= $2 AND index < $3 AND ts >= $4", strings.Join(fields, " || "), t.name)
+		"WHERE journal = $1 AND index >= $2 AND ($3::timestamptz IS NULL OR ts >= $3)", strings.Join(fields, " || "), t.name)
 }
 
 // Verify compares what is in a database with a journal: the rows must be those of the entries before the
@@ -127,8 +128,12 @@ func Verify(ctx context.Context, dsn string, r *journal.Reader, o VerifyOptions)
 	for i, t := range tables {
 		var rows uint64
 		var sum string
-		since := utc(max(o.Since, 0))
-		if err := tx.QueryRow(ctx, t.digestSQL(), pos.journal, int64(c.From), int64(1<<63-1), since).Scan(&rows, &sum); err != nil {
+		var since *time.Time
+		if o.Since != 0 {
+			at := utc(o.Since)
+			since = &at
+		}
+		if err := tx.QueryRow(ctx, t.digestSQL(), pos.journal, int64(c.From), since).Scan(&rows, &sum); err != nil {
 			return nil, fmt.Errorf("postgres: verify %s: %w", t.name, err)
 		}
 		c.Tables = append(c.Tables, TableComparison{t.name, rows, sum})
@@ -226,7 +231,7 @@ func (c *Comparison) digests(ctx context.Context, r *journal.Reader, pos *positi
 			}
 		}
 		for i := 0; i < len(b.streams); i++ {
-			if b.streams[i].leaf.to <= o.Since { // whole partitions are dropped
+			if o.Since != 0 && b.streams[i].leaf.to <= o.Since { // whole partitions are dropped
 				b.streams[i].b = b.streams[i].b[:len(copyHeader)]
 			}
 		}
