@@ -30,6 +30,11 @@
 // If no provider is fresh the feed is stale: Notices are told, every instrument with a book gets an
 // event with action None and FlagMaybeBadBook, and so does every event until the feed is fresh again.
 //
+// # Lines
+//
+// Lines ranks the lines of a channel in the same way: a line is stale when another one brought longer than the
+// limit ago what it has not, or when nothing comes on it while another one is heard.
+//
 // # Replay
 //
 // A Feed is a function of what its pipelines publish and of its Decisions. Those are made at ticks, from what
