@@ -16,26 +16,29 @@ import (
 	"tidegate/codec/dbn"
 	"tidegate/codec/itch50"
 	"tidegate/gateway/derive"
+	"tidegate/gateway/recorded"
 	"tidegate/gateway/replay"
 	"tidegate/market"
 )
 
 type replayCmd struct {
-	Files       []string      `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. - is standard input. Give an A and a B capture as two files."`
-	Out         *string       `short:"o" placeholder:"FILE" help:"Write what is published, in DBN: to a file whose name ends in .dbn or .dbn.zst, or to standard output (-). A file that exists is replaced when the new one is complete; an interrupt leaves it, and what there is in FILE.partial."`
-	Schema      string        `short:"s" default:"mbo" help:"Schema of the output: ${schemas}."`
-	Book        []string      `short:"b" placeholder:"SYMBOL" help:"Print this symbol's book at the end. May be repeated."`
-	Depth       int           `default:"10" help:"Levels of each side that --book prints."`
-	Summary     string        `default:"text" enum:"text,json,none" help:"Form of the summary: text, json or none."`
-	JSON        bool          `name:"json" help:"Same as --summary json."`
-	Speed       string        `default:"max" help:"Pace: 1x is as recorded, 10x ten times as fast, max as fast as possible."`
-	Day         string        `placeholder:"YYYY-MM-DD" help:"Trading day of ITCH files, and of captures without times; default: told by the file's name. Other captures have their own."`
-	Publisher   string        `placeholder:"DATASET" help:"Publisher of the feed, as a dataset code: ${datasets}. Default: told by the feed."`
-	ZeroLengths bool          `help:"Read ITCH files whose length fields are all zero, by the length of each message type."`
-	GapDeadline time.Duration `default:"${gap_deadline}" help:"How long a missing message is waited for before its gap is announced."`
-	Retransmit  []string      `placeholder:"ADDRESS" help:"Retransmit server that the recorded gateway asked; what came from it is taken as answers. One for each, in the order of its configuration."`
-	Quiet       bool          `short:"q" help:"No progress bar."`
-	Strict      bool          `help:"Exit with code ${exit_imperfect} if anything was cut, malformed, lost or faulty."`
+	Files       []string       `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. - is standard input. Give an A and a B capture as two files."`
+	Out         *string        `short:"o" placeholder:"FILE" help:"Write what is published, in DBN: to a file whose name ends in .dbn or .dbn.zst, or to standard output (-). A file that exists is replaced when the new one is complete; an interrupt leaves it, and what there is in FILE.partial."`
+	Schema      string         `short:"s" default:"mbo" help:"Schema of the output: ${schemas}."`
+	Book        []string       `short:"b" placeholder:"SYMBOL" help:"Print this symbol's book at the end. May be repeated."`
+	Depth       int            `default:"10" help:"Levels of each side that --book prints."`
+	Summary     string         `default:"text" enum:"text,json,none" help:"Form of the summary: text, json or none."`
+	JSON        bool           `name:"json" help:"Same as --summary json."`
+	Speed       string         `default:"max" help:"Pace: 1x is as recorded, 10x ten times as fast, max as fast as possible."`
+	Day         string         `placeholder:"YYYY-MM-DD" help:"Trading day of ITCH files, and of captures without times; default: told by the file's name. Other captures have their own."`
+	Publisher   string         `placeholder:"DATASET" help:"Publisher of the feed, as a dataset code: ${datasets}. Default: told by the feed."`
+	ZeroLengths bool           `help:"Read ITCH files whose length fields are all zero, by the length of each message type."`
+	GapDeadline *time.Duration `placeholder:"TIME" help:"How long a missing message is waited for before its gap is announced: 0s to 1m. Default: ${gap_deadline}, or what the recording says."`
+	Retransmit  []string       `placeholder:"ADDRESS" help:"Retransmit server that the recorded gateway asked; what came from it is taken as answers. One for each, in the order of its configuration."`
+	Feed        string         `placeholder:"NAME" help:"Feed of a recording to write; default: all, which only consolidated schemas can."`
+	AsFound     bool           `help:"Take a recording as a capture of any origin: find channels and lines, and leave out what its gateway decided."`
+	Quiet       bool           `short:"q" help:"No progress bar."`
+	Strict      bool           `help:"Exit with code ${exit_imperfect} if anything was cut, malformed, lost or faulty."`
 }
 
 // replayVars fills the help texts of replay.
@@ -58,7 +61,7 @@ func replayVars() map[string]string {
 
 // options turns the command line into what package replay wants.
 func (c *replayCmd) options() (opt replay.Options, err error) {
-	opt = replay.Options{Paths: c.Files, TypedLengths: c.ZeroLengths, Arbiter: arbiter.DefaultConfig()}
+	opt = replay.Options{Paths: c.Files, TypedLengths: c.ZeroLengths, AsFound: c.AsFound, Feed: c.Feed}
 	if c.Out != nil { // an empty name is one that a script has lost
 		if opt.Out = *c.Out; opt.Out != stdName && !strings.HasSuffix(opt.Out, ".dbn") && !strings.HasSuffix(opt.Out, ".dbn.zst") {
 			return opt, fmt.Errorf("--out %q: the output is DBN: want a name that ends in .dbn or .dbn.zst, or %s for standard output",
@@ -68,9 +71,12 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 	if opt.Paths, err = inputs(c.Files); err != nil {
 		return opt, err
 	}
-	opt.Arbiter.GapDeadline = market.Nanos(c.GapDeadline)
-	if c.GapDeadline < 0 || c.GapDeadline > time.Minute {
-		return opt, fmt.Errorf("--gap-deadline %v: want 0s to 1m", c.GapDeadline)
+	if d := c.GapDeadline; d != nil {
+		opt.Arbiter = arbiter.DefaultConfig()
+		opt.Arbiter.GapDeadline = market.Nanos(*d)
+		if *d < 0 || *d > time.Minute {
+			return opt, fmt.Errorf("--gap-deadline %v: want 0s to 1m", *d)
+		}
 	}
 	var ok bool
 	if opt.Schema, ok = dbn.ParseSchema(c.Schema); !ok || !slices.Contains(derive.Schemas(), opt.Schema) {
@@ -92,7 +98,7 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 			return opt, fmt.Errorf("--publisher %q: want one of %s", c.Publisher, replayVars()["datasets"])
 		}
 	}
-	if opt.Retransmit, err = c.retransmit(); err != nil {
+	if opt.Retransmit, err = c.retransmit(opt.Arbiter); err != nil {
 		return opt, err
 	}
 	if c.Depth < 1 || c.Depth > 100_000 {
@@ -102,7 +108,7 @@ func (c *replayCmd) options() (opt replay.Options, err error) {
 }
 
 // retransmit returns who was asked, with the limits that a gateway has by default.
-func (c *replayCmd) retransmit() (r replay.Retransmit, err error) {
+func (c *replayCmd) retransmit(limits arbiter.Config) (r replay.Retransmit, err error) {
 	for _, server := range c.Retransmit {
 		addr, err := netip.ParseAddrPort(server)
 		if err != nil {
@@ -114,7 +120,10 @@ func (c *replayCmd) retransmit() (r replay.Retransmit, err error) {
 		return r, nil
 	}
 	r.Limits = arbiter.DefaultRequestConfig(len(r.Servers))
-	if err := r.Limits.Validate(market.Nanos(c.GapDeadline)); err != nil {
+	if limits == (arbiter.Config{}) {
+		limits = arbiter.DefaultConfig()
+	}
+	if err := r.Limits.Validate(limits.GapDeadline); err != nil {
 		return r, fmt.Errorf("--retransmit: %w", err)
 	}
 	return r, nil
@@ -172,6 +181,9 @@ func (c *replayCmd) Run(ctx context.Context, con *console) error {
 	result, err := replay.Run(ctx, opt)
 	if errors.Is(err, itch50.ErrZeroLengths) {
 		err = fmt.Errorf("%w: --zero-lengths does that", err)
+	}
+	if errors.Is(err, replay.ErrDescribed) || errors.Is(err, recorded.ErrDamaged) || errors.Is(err, recorded.ErrNewer) {
+		err = fmt.Errorf("%w (--as-found replays it like any capture)", err)
 	}
 	if result == nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"tidegate/gateway/config"
 	"tidegate/gateway/lines"
 	"tidegate/gateway/providers"
+	"tidegate/gateway/recorded"
 	"tidegate/gateway/recovery"
 	"tidegate/gateway/stream"
 	"tidegate/internal/netloop"
@@ -31,6 +32,7 @@ type liveFeed struct {
 	log      *slog.Logger
 	stream   *stream.Stream
 	witness  *admin.Witness
+	choosing providers.Config
 	choice   *providers.Feed
 	judge    *providers.Judge
 	channels []*liveChannel
@@ -98,6 +100,7 @@ func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, er
 	choice.SameIDs = len(names) == 1 || cfg.Protocol == gateway.ITCH
 	choice.StaleAfter, choice.Lag.StepMin = market.Nanos(cfg.StaleAfter), market.Nanos(cfg.StaleAfter)
 	choice.Silence, choice.FailBack = market.Nanos(cfg.Silence), market.Nanos(cfg.FailBack)
+	f.choosing = choice
 	if f.choice, err = providers.New(choice, &keptGaps{f.witness, f}, f); err != nil {
 		return nil, err
 	}
@@ -190,7 +193,7 @@ func (g *liveGateway) openTCP(f *liveFeed, c *liveChannel, provider int) (err er
 	if len(from.Lines) > 0 {
 		cfg.Client.Login.Next = 0 // beside lines by datagrams, only what is new comes in time
 	}
-	dst := netip.AddrPortFrom(netip.IPv4Unspecified(), 1+f.channelNumber(provider))
+	dst := recorded.LineAddr(f.channelNumber(provider))
 	c.tcp, err = recovery.NewSoupLine(cfg, c.lines.Pipeline, g.onLoop, func(at market.Nanos, datagram []byte) {
 		g.loop.Deliver(c.lines.Pipeline, from.TCP.ID, dst, at, datagram)
 	})
@@ -200,14 +203,55 @@ func (g *liveGateway) openTCP(f *liveFeed, c *liveChannel, provider int) (err er
 // onLoop has a function run on the ingest loop.
 func (g *liveGateway) onLoop(do func()) error { return g.loop.Do(do) }
 
-// recordedInputs is where inputs that are no datagrams are recorded as sent to.
-var recordedInputs = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
-
 // record records an input that is no datagram, in its place among the datagrams.
 func (g *liveGateway) record(at market.Nanos, payload []byte) {
 	if g.recorder != nil {
-		g.recorder.Tap(recordedInputs, recordedInputs, at, payload)
+		g.recorder.Tap(recorded.Addr, recorded.Addr, at, payload)
 	}
+}
+
+// recordLayout records what the gateway is, so that a replay can be the same. It is called before anything else
+// is recorded, with what recorded.Append made of it.
+func (g *liveGateway) recordLayout(records [][]byte) {
+	now := market.Nanos(time.Now().UnixNano())
+	for _, r := range records {
+		g.record(now, r)
+	}
+}
+
+// layout describes the gateway.
+func (g *liveGateway) layout() *recorded.Layout {
+	l := &recorded.Layout{Consolidated: g.cfg.Consolidated.Dataset}
+	addrs := g.loop.Addrs()
+	next := func() (addr netip.AddrPort) {
+		addr, addrs = addrs[0], addrs[1:]
+		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	}
+	for _, f := range g.feeds {
+		feed := recorded.Feed{Name: f.cfg.Name, Number: f.number, Choice: f.choosing}
+		for i, c := range f.channels {
+			from := &f.cfg.Providers[i]
+			channel := recorded.Channel{
+				Number: f.channelNumber(i), Pipeline: c.lines.Pipeline.Config(), Servers: from.Retransmit.Servers,
+			}
+			for _, line := range c.lines.Lines {
+				channel.Lines = append(channel.Lines, recorded.Line{ID: line.ID, Addr: next()})
+			}
+			if c.tcp != nil {
+				channel.Lines = append(channel.Lines, recorded.Line{ID: from.TCP.ID, Addr: recorded.LineAddr(channel.Number)})
+			}
+			feed.Channels = append(feed.Channels, channel)
+		}
+		l.Feeds = append(l.Feeds, feed)
+	}
+	for i := range l.Feeds { // behind all lines come those that answers to requests come by
+		for k := range l.Feeds[i].Channels {
+			if c := &l.Feeds[i].Channels[k]; len(c.Servers) > 0 {
+				c.Lines = append(c.Lines, recorded.Line{ID: arbiter.LineR, Addr: next()})
+			}
+		}
+	}
+	return l
 }
 
 // channels returns what the loop reads.

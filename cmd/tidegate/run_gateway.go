@@ -23,6 +23,7 @@ import (
 	"tidegate/gateway/derive"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
+	"tidegate/gateway/recorded"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	"tidegate/market"
@@ -171,6 +172,10 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		Latency: g.latency, Consolidated: admin.Consolidated{Dataset: g.cfg.Consolidated.Dataset, Stream: g.consolidated},
 	}
 	if c := g.cfg.Capture; c.File != "" {
+		layout, err := recorded.Append(g.layout())
+		if err != nil {
+			return fmt.Errorf("recording: %w", err)
+		}
 		g.recording = config.CapturePath(c.File, time.Now())
 		if g.recorder, err = capture.Create(capture.Config{
 			Path: g.recording, QueueBytes: c.QueueBytes,
@@ -178,6 +183,7 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		}); err != nil {
 			return err
 		}
+		g.recordLayout(layout)
 		sources.Capture, sources.CapturePath = g.recorder, g.recording
 		g.log.Info("recording", "file", g.recording)
 	}

@@ -13,13 +13,14 @@ import (
 	"tidegate/market"
 )
 
-// A Channel is one sequenced stream that a replay found, with its pipeline.
+// A Channel is one sequenced stream that a replay found, or that a recording describes, with its pipeline.
 type Channel struct {
-	Name     string // session of a capture's channel, name of a file
+	Name     string // session of a capture's channel, name of a file, feed (and provider) of a recording
 	Pipeline *gateway.Pipeline
 	Lines    []Line
 
-	sink     *sink
+	witness  *witness
+	sink     *sink // shared with the other providers of its feed
 	feed     gateway.Feed
 	session  arbiter.Session
 	metadata *dbn.Metadata // of a DBN input
@@ -51,17 +52,21 @@ type lineRef struct {
 type channels struct {
 	run          *run
 	list         []*Channel
+	sinks        []*sink // of the channels, or of the feeds of a recording
 	lines        map[lineKey]lineRef
 	unrecognised uint64          // datagrams of no feed we know
 	numbers      *derive.Numbers // of the consolidated book, where the output is of one
 	market       *derive.Market
+
+	described *described      // what the recording says of itself; nil: channels are found
+	inputs    RecordedSummary // of recordings, beside the datagrams
 }
 
 // line returns the line a datagram came on, or none if it is of no feed we know. A line is one
 // destination in one file; its first recognised datagram decides which channel it is a line of.
 func (c *channels) line(file int, at market.Nanos, d *pcap.Datagram) (lineRef, error) {
 	key := lineKey{file, d.Dst}
-	if ref, ok := c.lines[key]; ok {
+	if ref, ok := c.lines[key]; ok || c.described != nil {
 		return ref, nil
 	}
 	if ref, ok := c.answers(key, d); ok {
@@ -116,52 +121,71 @@ func (c *channels) of(feed gateway.Feed, session arbiter.Session, at market.Nano
 	return ch, nil
 }
 
-// add makes a channel.
+// add makes a channel that is a feed of its own.
 func (c *channels) add(cfg gateway.Config, name string) (*Channel, error) {
 	if c.run.opt.Publisher.ID != 0 {
 		cfg.Publisher = c.run.opt.Publisher
 	}
-	if err := c.compatible(&cfg, name); err != nil {
+	s := &sink{name: name, feed: cfg.Feed, publisher: cfg.Publisher, out: c.run.out}
+	if err := c.compatible(s); err != nil {
 		return nil, err
 	}
-	ch := &Channel{Name: name, feed: cfg.Feed, records: make(map[dbn.RType]uint64)}
-	ch.sink = &sink{channel: ch, out: c.run.out}
-	p, err := gateway.New(cfg, ch.sink)
+	ch := &Channel{Name: name, witness: &witness{next: s}, sink: s, feed: cfg.Feed, records: make(map[dbn.RType]uint64)}
+	p, err := gateway.New(cfg, ch.witness)
 	if err != nil {
 		return nil, err
 	}
 	ch.Pipeline = p
-	if c.run.out != nil {
-		var view *derive.View
-		if consolidated(c.run.opt.Schema) {
-			if c.market == nil {
-				c.numbers = derive.NewNumbers(nil)
-				c.market = derive.NewMarket(c.numbers)
-			}
-			view = c.market.View(p.Symbol)
-		}
-		if ch.sink.deriver, err = derive.New(c.run.opt.Schema, view); err != nil {
-			return nil, err
-		}
+	s.channels = []*Channel{ch}
+	if err := c.join(s, p.Symbol); err != nil {
+		return nil, err
 	}
 	c.list = append(c.list, ch)
 	return ch, nil
 }
 
-// compatible refuses a channel whose instruments could not be told from those of the others in one
+// join has a sink make records of the output's schema, if it is to write any.
+func (c *channels) join(s *sink, symbol func(market.InstrumentID) string) (err error) {
+	c.sinks = append(c.sinks, s)
+	if s.out == nil {
+		return nil
+	}
+	var view *derive.View
+	if consolidated(c.run.opt.Schema) {
+		if c.market == nil {
+			c.numbers = derive.NewNumbers(nil)
+			c.market = derive.NewMarket(c.numbers)
+		}
+		s.market = c.market
+		view = c.market.View(symbol)
+	}
+	s.deriver, err = derive.New(c.run.opt.Schema, view)
+	return err
+}
+
+// writing returns the sinks that write to the output.
+func (c *channels) writing() []*sink {
+	return slices.DeleteFunc(slices.Clone(c.sinks), func(s *sink) bool { return s.out == nil })
+}
+
+// compatible refuses a sink whose instruments could not be told from those of the others in one
 // output file: ids belong to their channel, and a file has one meaning for each. Databento's ids are
 // the same throughout a dataset; consolidated schemas number instruments for themselves.
-func (c *channels) compatible(cfg *gateway.Config, name string) error {
-	if c.run.out == nil || consolidated(c.run.opt.Schema) || len(c.list) == 0 {
+func (c *channels) compatible(s *sink) error {
+	writing := c.writing()
+	if s.out == nil || consolidated(c.run.opt.Schema) || len(writing) == 0 {
 		return nil
 	}
-	first := c.list[0]
-	if cfg.Feed == gateway.MBO && first.feed == gateway.MBO &&
-		cfg.Publisher.Dataset == first.Pipeline.Config().Publisher.Dataset {
+	first := writing[0]
+	if s.feed == gateway.MBO && first.feed == gateway.MBO && s.publisher.Dataset == first.publisher.Dataset {
 		return nil
+	}
+	if c.described != nil {
+		return fmt.Errorf("feeds %q and %q number their instruments separately and cannot share an output of schema %s: "+
+			"choose one of them, or a consolidated schema", first.name, s.name, c.run.opt.Schema)
 	}
 	return fmt.Errorf("channels %s and %s number their instruments separately and cannot share an output of schema %s: "+
-		"replay them one by one, or into a consolidated schema", first.Name, name, c.run.opt.Schema)
+		"replay them one by one, or into a consolidated schema", first.name, s.name, c.run.opt.Schema)
 }
 
 // suited returns an error if the output cannot be made of what the channels turned out to have.
@@ -175,10 +199,10 @@ func (c *channels) suited() error {
 		return nil
 	}
 	// Records that were consolidated before have their own numbers of instruments.
-	for _, ch := range c.list {
-		if ch.sink.passed == 0 || ch.Pipeline.Config().Publisher.Dataset != c.list[0].Pipeline.Config().Publisher.Dataset {
+	for _, s := range c.sinks {
+		if s.passed == 0 || s.publisher.Dataset != c.sinks[0].publisher.Dataset {
 			return fmt.Errorf("channels %s and %s number their instruments separately and cannot share an output: "+
-				"replay them one by one", c.list[0].Name, c.list[len(c.list)-1].Name)
+				"replay them one by one", c.sinks[0].name, c.sinks[len(c.sinks)-1].name)
 		}
 	}
 	return nil
@@ -186,5 +210,5 @@ func (c *channels) suited() error {
 
 // passed reports whether the output has records that were in an input as they are.
 func (c *channels) passed() bool {
-	return slices.ContainsFunc(c.list, func(ch *Channel) bool { return ch.sink.passed > 0 })
+	return slices.ContainsFunc(c.sinks, func(s *sink) bool { return s.passed > 0 })
 }

@@ -250,6 +250,9 @@ func wantBalanced(t testing.TB, result *replay.Result, stopped bool) {
 			t.Errorf("channel %s: %d packets are still held", c.Name, sum.Held.Packets+sum.Suspect.Packets)
 		}
 	}
+	if s.Recorded != nil {
+		packets += s.Recorded.Total()
+	}
 	if datagrams != packets+s.Unrecognised {
 		t.Errorf("%d datagrams were read; %d went to channels, %d were unrecognised", datagrams, packets, s.Unrecognised)
 	}

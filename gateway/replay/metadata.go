@@ -64,18 +64,19 @@ func (c *channels) metadata(schema dbn.Schema, first, last market.Nanos) *dbn.Me
 		}
 		return m
 	}
-	if len(c.list) == 0 {
+	writing := c.writing()
+	if len(writing) == 0 {
 		return m
 	}
-	m.Dataset = c.list[0].Pipeline.Config().Publisher.Dataset
+	m.Dataset = writing[0].publisher.Dataset
 	if from := c.list[0].metadata; len(c.list) == 1 && from != nil && len(from.Mappings) > 0 {
 		m.STypeIn, m.STypeOut = from.STypeIn, from.STypeOut
 		m.Symbols, m.Partial, m.NotFound, m.Mappings = from.Symbols, from.Partial, from.NotFound, from.Mappings
 		return m
 	}
 	seen := make(map[string]bool)
-	for _, ch := range c.list {
-		for _, in := range ch.Pipeline.Instruments() {
+	for _, s := range writing {
+		for _, in := range s.instruments() {
 			if !seen[in.Symbol] && len(in.Symbol) <= dbn.SymbolMax && in.Symbol != "" {
 				seen[in.Symbol] = true
 				addMapping(m, in.Symbol, in.ID, day, after)

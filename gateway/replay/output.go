@@ -4,13 +4,8 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"tidegate/arbiter"
-	"tidegate/book"
 	"tidegate/codec/dbn"
-	"tidegate/gateway"
-	"tidegate/gateway/derive"
 	"tidegate/internal/openfile"
-	"tidegate/market"
 )
 
 // flushAt is how many bytes of records are collected between writes.
@@ -90,108 +85,5 @@ func (o *output) summary() *OutputSummary {
 	return &OutputSummary{
 		Path: o.path, Partial: o.partial, Schema: o.schema.String(), Records: o.count,
 		Bytes: o.sums.FileBytes, SHA256: hex.EncodeToString(o.sums.File[:]),
-	}
-}
-
-// gapsKept is how many gaps a summary lists; all are counted.
-const gapsKept = 100
-
-// sink takes what one channel publishes.
-type sink struct {
-	channel *Channel
-	out     *output // nil: none
-	deriver derive.Deriver
-	hasher  book.Hasher // over what was published, without receive times
-	gaps    []arbiter.Gap
-	epochs  []arbiter.Epoch
-	passed  uint64 // records that are in the output as they came
-	unused  uint64 // records that are neither market-by-order nor of the output's schema
-}
-
-// OnEvents hashes and derives. See gateway.Sink.
-func (s *sink) OnEvents(events []market.Event, books gateway.Books) {
-	for i := range events {
-		s.hash(&events[i])
-	}
-	if s.out != nil {
-		s.out.buf = s.deriver.OnEvents(s.out.buf, events, books)
-		s.out.flush(flushAt)
-	}
-}
-
-// hash folds an event into the stream hash: all but when and with which detours it arrived.
-func (s *sink) hash(e *market.Event) {
-	h := &s.hasher
-	h.Word(uint64(e.TsEvent))
-	h.Word(e.Seq)
-	h.Word(e.OrderID)
-	h.Word(uint64(e.Price))
-	h.Word(uint64(e.Size))
-	h.Word(uint64(e.Instrument) | uint64(e.Publisher)<<32 | uint64(e.Action)<<48 | uint64(e.Side)<<56)
-	h.Word(uint64(e.Flags))
-}
-
-// OnFacts derives.
-func (s *sink) OnFacts(f *market.Facts) {
-	if s.out != nil {
-		s.out.buf = s.deriver.OnFacts(s.out.buf, f)
-	}
-}
-
-// OnGap keeps the gap for the summary.
-func (s *sink) OnGap(g arbiter.Gap) {
-	if len(s.gaps) < gapsKept {
-		s.gaps = append(s.gaps, g)
-	}
-}
-
-// OnTime closes intervals.
-func (s *sink) OnTime(now market.Nanos) {
-	if s.out != nil {
-		s.out.buf = s.deriver.OnTime(s.out.buf, now)
-	}
-}
-
-// OnEpoch keeps the epoch for the summary.
-func (s *sink) OnEpoch(e arbiter.Epoch) {
-	if len(s.epochs) < gapsKept {
-		s.epochs = append(s.epochs, e)
-	}
-}
-
-// onRecord takes a DBN record that is not market-by-order. If it is of the output's schema it is
-// written, in the current version of DBN.
-func (s *sink) onRecord(r dbn.Record) error {
-	if s.out == nil || !s.passes(r) {
-		s.unused++
-		return nil
-	}
-	s.passed++
-	b, err := dbn.AppendRecord(s.out.buf, r)
-	if err != nil {
-		return err
-	}
-	s.out.buf = b
-	s.out.flush(flushAt)
-	return nil
-}
-
-// passes reports whether a record is of the output's schema. Records of mbp-1 and tbbo have one type;
-// where the input does not say which it has, tbbo takes the trades.
-func (s *sink) passes(r dbn.Record) bool {
-	if !sameSchema(s.out.schema, r.RType) {
-		return false
-	}
-	if s.out.schema != dbn.SchemaTBBO || s.channel.metadata.Schema == dbn.SchemaTBBO {
-		return true
-	}
-	var m dbn.MBP1
-	return m.Parse(r) == nil && m.Action == market.Trade
-}
-
-// finish closes the intervals that are still open.
-func (s *sink) finish() {
-	if s.out != nil {
-		s.out.buf = s.deriver.OnTime(s.out.buf, timeMax+market.Day)
 	}
 }

@@ -27,7 +27,7 @@ import (
 
 	"tidegate/arbiter"
 	"tidegate/codec/dbn"
-	"tidegate/gateway"
+	"tidegate/gateway/recorded"
 	"tidegate/market"
 )
 
@@ -55,6 +55,11 @@ type Options struct {
 	Arbiter arbiter.Config
 	// Retransmit tells answers to requests for retransmission from other datagrams.
 	Retransmit Retransmit
+	// AsFound has channels and lines found in a recording too, instead of taken as it describes them. What it
+	// holds beside the datagrams is then counted and not applied.
+	AsFound bool
+	// Feed is the one feed of a recording whose records are written. "": all.
+	Feed string
 	// Progress, if set, is called a few times per second of work, and once at the end.
 	Progress func(Progress)
 }
@@ -193,7 +198,7 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		live = append(live, s)
 		// Lines have their letters in the order of the inputs, whichever is ahead.
-		if c, ok := s.(*captureSource); ok {
+		if c, ok := s.(*captureSource); ok && !recorded.IsInput(c.datagram.Dst, c.datagram.Payload) {
 			if _, err := r.channels.line(c.number, c.in.at, &c.datagram); err != nil {
 				return err
 			}
@@ -275,7 +280,9 @@ func (r *run) progress(at market.Nanos, final bool) {
 func (r *run) finish(interrupted bool) (*Result, error) {
 	for _, c := range r.channels.list {
 		c.Pipeline.Flush()
-		c.sink.finish()
+	}
+	for _, s := range r.channels.sinks {
+		s.finish()
 	}
 	elapsed := time.Since(r.started)
 	r.progress(r.last, true)
@@ -330,5 +337,3 @@ func (in *input) next(s source) bool {
 		return false
 	}
 }
-
-var _ gateway.Sink = (*sink)(nil)

@@ -13,6 +13,7 @@ import (
 	"tidegate/codec/moldudp64"
 	"tidegate/codec/pcap"
 	"tidegate/gateway"
+	"tidegate/gateway/recorded"
 	"tidegate/internal/openfile"
 	"tidegate/market"
 )
@@ -86,7 +87,8 @@ func newSource(r *run, number int, path string, f *openfile.File) (source, error
 		return nil, err
 	}
 	in.kind = "capture"
-	return &captureSource{in: in, run: r, number: number, reader: reader}, nil
+	s := &captureSource{in: in, run: r, number: number, reader: reader}
+	return s, s.begin()
 }
 
 // failing is a reader that has nothing but an error.
@@ -126,14 +128,48 @@ type captureSource struct {
 	reader   *pcap.Reader
 	untimed  uint64 // datagrams without a capture time
 	datagram pcap.Datagram
+	peeked   bool           // the datagram was read by begin,
+	failed   error          // or this was found instead
 	lastDst  netip.AddrPort // of the datagram before, whose line is lastLine
 	lastLine lineRef
 }
 
 func (s *captureSource) input() *input { return &s.in }
 
+// begin reads what a recording says of itself, if the capture is one.
+func (s *captureSource) begin() error {
+	s.peeked = true
+	if s.failed = s.reader.Next(&s.datagram); s.failed != nil || !recorded.IsInput(s.datagram.Dst, s.datagram.Payload) {
+		return nil
+	}
+	n, ok := recorded.Records(s.datagram.Payload)
+	if !ok {
+		return nil
+	}
+	var records [][]byte
+	for s.failed == nil && s.datagram.Dst == recorded.Addr && recorded.Is(s.datagram.Payload) && len(records) < n {
+		records = append(records, bytes.Clone(s.datagram.Payload))
+		s.failed = s.reader.Next(&s.datagram)
+	}
+	s.in.items += uint64(len(records))
+	s.run.channels.inputs.Layout += uint64(len(records))
+	if s.run.opt.AsFound {
+		return nil
+	}
+	layout, err := recorded.Parse(records)
+	if err != nil {
+		return fmt.Errorf("what the recording says of its gateway: %w", err)
+	}
+	return s.run.channels.describe(layout)
+}
+
 func (s *captureSource) read() error {
-	if err := s.reader.Next(&s.datagram); err != nil {
+	err := s.failed
+	if !s.peeked {
+		err = s.reader.Next(&s.datagram)
+	}
+	s.peeked, s.failed = false, nil
+	if err != nil {
 		return err
 	}
 	if !s.datagram.TsRecv.Defined() {
@@ -145,6 +181,10 @@ func (s *captureSource) read() error {
 
 func (s *captureSource) deliver() error {
 	d := &s.datagram
+	if recorded.IsInput(d.Dst, d.Payload) {
+		s.run.channels.onInput(d.Payload, s.run.last)
+		return nil
+	}
 	if s.lastLine.channel == nil || d.Dst != s.lastDst {
 		ref, err := s.run.channels.line(s.number, s.in.at, d)
 		if err != nil {

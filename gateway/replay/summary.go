@@ -15,6 +15,8 @@ import (
 // A Summary says what a replay read, decided, built and wrote. Its JSON form is for scripts.
 type Summary struct {
 	Inputs       []InputSummary   `json:"inputs"`
+	Recorded     *RecordedSummary `json:"recorded_inputs,omitempty"` // of a recording, beside its datagrams
+	Feeds        []FeedSummary    `json:"feeds,omitempty"`           // that a recording describes
 	Channels     []ChannelSummary `json:"channels"`
 	Unrecognised uint64           `json:"unrecognised_datagrams"` // of no feed that is known
 	Output       *OutputSummary   `json:"output,omitempty"`
@@ -82,6 +84,8 @@ type ChannelSummary struct {
 	Trades    uint64            `json:"trades"`
 	Volume    uint64            `json:"volume"`
 	Suspect   uint64            `json:"suspect_events"`
+	// Snapshots is what came of snapshots of the channel's books; nil if none was asked for.
+	Snapshots *gateway.RebuildCounts `json:"snapshots,omitempty"`
 	// StreamHash is over everything published but receive times: equal for every recording of the
 	// same messages.
 	StreamHash string      `json:"stream_hash"`
@@ -156,6 +160,7 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 		}
 		s.Inputs = append(s.Inputs, in)
 	}
+	r.summariseFeeds(&s)
 	for _, ch := range r.channels.list {
 		c := r.summariseChannel(ch, &s)
 		s.Messages += c.Messages
@@ -167,8 +172,8 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 	}
 	if r.out != nil && r.out.kept {
 		s.Output = r.out.summary()
-		for _, ch := range r.channels.list {
-			s.Output.Refused += ch.sink.deriver.Refused()
+		for _, sink := range r.channels.sinks {
+			s.Output.Refused += sink.refused()
 		}
 		s.fault("events without a record", s.Output.Refused)
 	}
@@ -203,7 +208,7 @@ func (r *run) summariseChannel(ch *Channel, s *Summary) ChannelSummary {
 		Balanced: p.Balanced() == nil,
 		Messages: counts.Messages, Events: counts.Events, Trades: counts.Trades, Volume: counts.Volume,
 		Suspect: counts.Suspect, Verdicts: make(map[string]uint64),
-		StreamHash: fmt.Sprintf("%016x", ch.sink.hasher.Sum()),
+		StreamHash: fmt.Sprintf("%016x", ch.witness.hasher.Sum()),
 		Books:      summariseBooks(ch),
 	}
 	for v := range market.VerdictCount {
@@ -243,10 +248,13 @@ func (r *run) summariseChannel(ch *Channel, s *Summary) ChannelSummary {
 			s.fault("implausible packets", l.Implausible.Packets)
 		}
 	}
-	for _, g := range ch.sink.gaps {
+	if rebuilds := p.Rebuilds(); rebuilds.Begun > 0 {
+		c.Snapshots = &rebuilds
+	}
+	for _, g := range ch.witness.gaps {
 		c.Gaps = append(c.Gaps, GapSummary{g.Epoch, g.From, g.To, timeText(g.Seen), g.Reason.String()})
 	}
-	for _, e := range ch.sink.epochs {
+	for _, e := range ch.witness.epochs {
 		c.Epochs = append(c.Epochs, EpochSummary{
 			e.Number, e.Session.String(), e.From, timeText(e.TsRecv), e.Reason.String(),
 		})

@@ -23,6 +23,12 @@ func (s *Summary) WriteText(w io.Writer) error {
 	if s.Unrecognised > 0 {
 		p.row("unrecognised", "%s datagrams of no feed that is known", count(s.Unrecognised))
 	}
+	if s.Recorded != nil {
+		p.recorded(s.Recorded)
+	}
+	for i := range s.Feeds {
+		p.feed(&s.Feeds[i])
+	}
 	for i := range s.Channels {
 		p.channel(&s.Channels[i])
 	}
@@ -138,6 +144,9 @@ func (p *printer) channel(c *ChannelSummary) {
 	p.row("published", "%s events, %s trades, volume %s", count(c.Events), count(c.Trades), count(c.Volume))
 	if c.Suspect > 0 {
 		p.row("", "%s events behind an announced gap are marked: their books may be wrong", count(c.Suspect))
+	}
+	if c.Snapshots != nil {
+		p.snapshots(c)
 	}
 	b := &c.Books
 	p.row("books", "%s instruments, %s with quotes, %s locked, %s crossed; hash %s",

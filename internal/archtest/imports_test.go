@@ -70,6 +70,11 @@ var layers = []layer{
 		why: "the choice of a provider is a function of pipelines, ticks and verdicts: sockets and subscribers are others'",
 	},
 	{
+		packages: "gateway/recorded", only: []string{"market", "arbiter", "gateway", "gateway/providers"},
+		never: inputOutput, except: inputOutputExcept,
+		why: "the description of a gateway is values in bytes: who records or replays it builds the gateway",
+	},
+	{
 		packages: "gateway/recovery", only: []string{
 			"market", "arbiter", "codec/itch50", "codec/moldudp64", "codec/pitch", "codec/pitch/recovery", "codec/sequnit",
 			"codec/soupbintcp", "gateway", "gateway/breaker", "internal/clock", "internal/soup",
