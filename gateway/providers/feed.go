@@ -263,7 +263,7 @@ func (f *Feed) switchTo(p *port, why Reason, by, now market.Nanos) {
 	if f.notices != nil {
 		f.notices.OnSwitch(s)
 	}
-	f.beginRefresh(old)
+	f.beginRefresh(old, now)
 }
 
 // setStale marks every book, and tells.
@@ -367,11 +367,7 @@ func (f *Feed) AppendSnapshot(dst []market.Event, id market.InstrumentID, now ma
 	first := len(dst)
 	local := p.numbers.local(p, id)
 	if local == 0 {
-		return append(dst, market.Event{
-			TsEvent: now, TsRecv: now, Price: market.UndefPrice, Instrument: id, Publisher: f.Publisher().ID,
-			Action: market.Clear, Side: market.NoSide,
-			Flags: market.FlagSnapshot | market.FlagBadTsRecv | market.FlagLast | f.mark(),
-		})
+		return append(dst, f.cleared(id, now))
 	}
 	dst = p.pipeline.AppendSnapshot(dst, local, now)
 	if f.cfg.SameIDs && !f.stale {

@@ -6,6 +6,7 @@ import (
 	"tidegate/gateway"
 	"tidegate/gateway/breaker"
 	"tidegate/gateway/providers"
+	"tidegate/internal/venue"
 	"tidegate/market"
 )
 
@@ -92,6 +93,32 @@ func TestSwitch(t *testing.T) {
 					t.Errorf("stale with a fresh provider: %v", w.out.stale)
 				}
 			})
+		})
+	}
+}
+
+// TestSwitchToAnotherEpoch: a provider that does not see that the publisher began again is left for one that does.
+// The orders of the two epochs have the same numbers, and readers do not mix them up.
+func TestSwitchToAnotherEpoch(t *testing.T) {
+	for _, orders := range []int{4096, 10} { // refreshed at once, and over many ticks
+		bubble(t, func(t *testing.T) {
+			cfg := twoProviders()
+			cfg.RefreshOrders = orders
+			w := newWorld(t, 16, cfg)
+			w.run(5 * market.Second)
+			w.paths[0].drop = true
+			live := venue.DefaultLiveConfig(17)
+			live.Feed.Market.Open, live.Feed.Market.PreOpen = market.Second, market.Second
+			live.Feed.Market.Halts, live.Feed.Market.Rate = nil, 3000
+			var err error
+			if w.venue, err = venue.NewLiveFeed(live, w.now()); err != nil {
+				t.Fatal(err)
+			}
+			w.run(4 * market.Second)
+			if l := w.feed.Ledger(); l.Active != "vendor" {
+				t.Fatalf("%s is active", l.Active)
+			}
+			w.settle()
 		})
 	}
 }

@@ -24,6 +24,7 @@ type port struct {
 	ranked rank
 	since  market.Nanos // when it came to be ranked so
 
+	epochs  int // seen
 	numbers numbering
 	facts   []market.Status // the latest of each instrument, by the provider's number
 	defined []market.Definition
@@ -125,6 +126,7 @@ func (p *port) OnGap(g arbiter.Gap) {
 // OnEpoch passes an epoch on if the provider is active.
 func (p *port) OnEpoch(e arbiter.Epoch) {
 	p.heard = true
+	p.epochs++
 	p.defined = p.defined[:0]
 	clear(p.facts)
 	p.feed.race.Forget(p.index)

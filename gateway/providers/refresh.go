@@ -36,7 +36,11 @@ func (r *refresh) done(id market.InstrumentID) {
 
 // beginRefresh notes every instrument whose book the provider before or the active one has. What was due
 // from an earlier switch stays due.
-func (f *Feed) beginRefresh(before *port) {
+//
+// Orders are numbered anew in each epoch of a publisher. If the two providers are in different ones every book is
+// cleared before the first is published, so that no reader holds an order of the one under the number of
+// an order of the other.
+func (f *Feed) beginRefresh(before *port, now market.Nanos) {
 	for _, p := range [2]*port{before, f.active} {
 		p.pipeline.EachBook(func(local market.InstrumentID) {
 			if id := p.numbers.feed(p, local); id != 0 {
@@ -44,7 +48,29 @@ func (f *Feed) beginRefresh(before *port) {
 			}
 		})
 	}
+	if before.heard && (before.epochs != f.active.epochs || before.pipeline.Session() != f.active.pipeline.Session()) {
+		for _, id := range f.refresh.queue[f.refresh.next:] {
+			if f.refresh.isDue[id] {
+				f.clear(id, now)
+			}
+		}
+	}
 	f.refreshFacts()
+}
+
+// clear publishes that an instrument's book is empty until its refresh.
+func (f *Feed) clear(id market.InstrumentID, now market.Nanos) {
+	f.events = append(f.events[:0], f.cleared(id, now))
+	f.publish(f.events, f.active)
+}
+
+// cleared returns a snapshot of an empty book.
+func (f *Feed) cleared(id market.InstrumentID, now market.Nanos) market.Event {
+	return market.Event{
+		TsEvent: now, TsRecv: now, Price: market.UndefPrice, Instrument: id, Publisher: f.Publisher().ID,
+		Action: market.Clear, Side: market.NoSide,
+		Flags: market.FlagSnapshot | market.FlagBadTsRecv | market.FlagLast | f.mark(),
+	}
 }
 
 // refreshFacts publishes the definitions and states that the active provider knows.
