@@ -7,145 +7,214 @@ import (
 	"tidegate/market"
 )
 
-// slack is how much later than 50 ms something may be noticed: two ticks, and what the fastest way of a
-// datagram and the grain of a race take.
-const slack = 10 * market.Millisecond
+// How much later than its limit something may be noticed.
+const (
+	// lagSlack is what measuring times of a drifting clock may be wrong by.
+	lagSlack = 3 * market.Millisecond
+	// raceSlack is a tick, and the grain in which a Race knows the past.
+	raceSlack = 3 * market.Millisecond
+	// tickSlack is a tick.
+	tickSlack = 2 * market.Millisecond
+	// unsureFor is for how long after a change of the venue's clock its times are no measure: what a LagMeter
+	// remembers, and a while.
+	unsureFor = 8 * market.Second
+	// aftermath is for how long what was done to a provider may be felt: a queue, a gap, a silence, what was
+	// learned.
+	aftermath = 4 * market.Second
+)
 
 // A checker watches a world.
-type checker struct {
-	start   market.Nanos
-	late    market.Nanos // since when the active provider has been late and nobody said so; 0 if it is not
-	quiet   market.Nanos // since when the market has been paused; 0 if it is not
-	checked bool         // the books, in this pause
+type checker struct{ ticks int }
+
+// A feedChecker is what a checker knows of a feed.
+type feedChecker struct {
 	clock   market.Nanos // of the venue, when it was last seen
 	unsure  market.Nanos // until when venue times are no measure
+	newest  market.Nanos // venue time of the newest event that any provider delivered
+	front   []delivery   // of newest, in the last while
+	quiet   market.Nanos // since when the market has been paused; 0 if it is not
+	checked bool         // the books, in this pause
+	heard   market.Nanos // when the first provider was; 0 before
+	sent    market.Nanos // when the venue sent its last datagram
 }
 
-func (c *checker) begin(w *World) { c.start = w.now }
+// A delivery says when a venue time was first delivered: at, by the time of receipt, and published when.
+type delivery struct{ event, at, published market.Nanos }
+
+// carried notes that the venue sent something.
+func (c *feedChecker) carried(now market.Nanos) { c.sent = now }
+
+// delivered notes the newest event of a provider.
+func (c *feedChecker) delivered(w *World, o *watch, at market.Nanos) {
+	if o.newest > c.newest {
+		c.newest = o.newest
+		c.front = append(c.front, delivery{o.newest, at, w.now})
+	}
+}
+
+// reached returns the newest venue time that was delivered long ago: by the time of its receipt, and by the time
+// when it was published, which for what had to wait behind a gap is later.
+func (c *feedChecker) reached(now market.Nanos) (received, published market.Nanos) {
+	for _, d := range c.front {
+		if now-d.at > staleAfter {
+			received = d.event
+		}
+		if now-d.published > staleAfter+raceSlack {
+			published = d.event
+		}
+	}
+	return received, published
+}
 
 // onVerdict checks that a breaker has a reason to open.
-func (c *checker) onVerdict(w *World, v providers.Verdict) {
+func (c *checker) onVerdict(w *World, f *feed, v providers.Verdict) {
 	if v.State != breaker.Open {
 		return
 	}
-	p := w.providers[v.Provider]
-	if v.Reason == providers.Unhealed && p.pipeline.Suspect() {
-		return
+	p := f.providers[v.Provider]
+	unsure := w.now <= f.check.unsure
+	switch v.Reason {
+	case providers.Lagging:
+		if over := p.watch.lateness.over(2*lagWindow + market.Second); over+lagSlack <= staleAfter && !unsure {
+			w.violate("the breaker of %s opened because it lags by %d us, and it was late by %d us", p.name, v.By/1000, over/1000)
+		}
+	case providers.Behind:
+		if received, _ := f.check.reached(w.now); p.watch.newest >= received && !unsure {
+			w.violate("the breaker of %s opened because it is behind, and it is not", p.name)
+		}
+	case providers.Silent:
+		if p.watch.pipeline.Next() != 0 && w.now-p.clean > aftermath && w.now-p.heardAt < silence {
+			w.violate("the breaker of %s opened because it is silent, and it was heard %d ms ago", p.name, (w.now-p.heardAt)/market.Millisecond)
+		}
+	case providers.Unhealed:
+		if !p.pipeline.Suspect() && w.now-p.watch.rebuilt > tickSlack {
+			w.violate("the breaker of %s opened because of a gap, and there is none", p.name)
+		}
 	}
-	// What was done to it may be felt for as long as a queue, a gap and what was learned last.
-	if since := v.At - p.clean; since > 4*market.Second && v.At > c.unsure {
-		w.violate("the breaker of %s opened (%s by %d us), and nothing was done to it for %d ms",
-			w.names[v.Provider], v.Reason, v.By/1000, since/market.Millisecond)
+	if p.pipeline.Suspect() || w.now-p.watch.rebuilt < aftermath {
+		return // what is lost may be felt until there are snapshots, and more messages
+	}
+	if since := w.now - p.clean; since > aftermath && !unsure {
+		w.violate("the breaker of %s opened (%s by %d us), and nothing was done to it for %d ms", p.name, v.Reason, v.By/1000, since/market.Millisecond)
 	}
 }
 
 // onTick checks what must hold at every moment.
 func (c *checker) onTick(w *World) {
-	if w.clock != c.clock || w.wild {
-		c.clock, c.unsure = w.clock, w.now+8*market.Second
+	c.ticks++
+	for _, f := range w.feeds {
+		k := &f.check
+		if f.clock != k.clock || f.wild {
+			k.clock, k.unsure = f.clock, w.now+unsureFor
+			k.newest, k.front = 0, k.front[:0]
+		}
+		n := 0
+		for n+1 < len(k.front) && w.now-k.front[n+1].published > staleAfter+10*market.Millisecond {
+			n++ // one that is old enough is kept
+		}
+		k.front = k.front[n:]
+		for i, p := range f.providers {
+			c.limits(w, f, p, f.judge.Breaker(i).State())
+		}
+		c.choice(w, f)
+		if c.ticks%8 == 0 {
+			c.marks(w, f)
+			c.lines(w, f)
+		}
+		if c.ticks%16 == 4 {
+			c.books(w, f, market.InstrumentID(c.ticks/16%instruments)+1)
+		}
+		c.pause(w, f)
 	}
-	c.freshness(w)
-	c.pause(w)
+	if w.gate.consolidated != nil {
+		c.consolidated(w)
+	}
 }
 
-// freshness checks that nobody trades on old prices.
-func (c *checker) freshness(w *World) {
-	l := w.feed.Status()
-	active := w.providers[l.Active]
-	late := false
-	if active.watch.newest != 0 && w.now > c.unsure {
-		for i, p := range w.providers {
-			if i != l.Active && p.watch.newest > active.watch.newest && w.now-p.watch.newestAt > 50*market.Millisecond+slack && p.watch.epochs == active.watch.epochs {
-				late = true // another one has had it for long
-			}
+// limits checks that the breaker of a provider that is late, behind or silent is not closed.
+func (c *checker) limits(w *World, f *feed, p *provider, state breaker.State) {
+	if state != breaker.Closed {
+		return
+	}
+	sure := w.now > f.check.unsure
+	o := p.watch
+	if l := &o.lateness; l.at != 0 && w.now-l.at < market.Second && sure && o.newest != 0 {
+		slack := market.Nanos(0)
+		if f.drifts != 0 {
+			slack = lagSlack
+		}
+		if over := l.over(lagWindow - leastSpan); over > staleAfter+slack {
+			w.violate("%s is late by %d us, and its breaker is closed", p.name, over/1000)
 		}
 	}
-	if !late || l.Stale {
-		c.late = 0
-		return
+	if _, published := f.check.reached(w.now); o.newest != 0 && o.newest < published && sure {
+		w.violate("%s is behind, and its breaker is closed", p.name)
 	}
-	if c.late == 0 {
-		c.late = w.now
-		w.violate("%s is active and behind, and nobody says so", w.names[l.Active])
+	if w.now-p.heardAt > silence+tickSlack {
+		w.violate("%s was not heard for %d ms, and its breaker is closed", p.name, (w.now-p.heardAt)/market.Millisecond)
 	}
 }
 
-// pause compares books when the market has been paused for long enough.
-func (c *checker) pause(w *World) {
-	if !w.venue.Position().Paused {
-		c.quiet, c.checked = 0, false
-		return
+// choice checks that the active provider is the best, and that a feed without a good one says so.
+func (c *checker) choice(w *World, f *feed) {
+	rank := func(i int) int {
+		p := f.providers[i]
+		switch {
+		case p.watch.epochs == 0:
+			return 0
+		case f.judge.Breaker(i).State() != breaker.Closed:
+			return 1
+		case p.pipeline.Suspect() || p.pipeline.Withheld():
+			return 2
+		default:
+			return 3
+		}
 	}
-	if c.quiet == 0 {
-		c.quiet = w.now
+	s := f.chooser.Status()
+	active, best := rank(s.Active), 0
+	for i := range f.providers {
+		best = max(best, rank(i))
 	}
-	if c.checked || w.now-c.quiet < 1400*market.Millisecond {
-		return
+	if best > 0 && f.check.heard == 0 {
+		f.check.heard = w.now
 	}
-	c.checked = true
-	c.compare(w)
+	if best > active && w.now-f.check.heard > market.Second+tickSlack {
+		w.violate("%s is active, and there is a better one", f.names[s.Active])
+	}
+	if stale := active == 1; stale != s.Stale {
+		w.violate("%s is active, its breaker is %s, and the feed says stale: %t", f.names[s.Active], f.judge.Breaker(s.Active).State(), s.Stale)
+	}
+	if w.gate.auditor.feeds[f.reader.feed].said != s.Stale {
+		w.violate("feed %d is stale: %t, and subscribers were not told", f.reader.feed, s.Stale)
+	}
 }
 
-// compare compares the books of those who have no excuse with the venue's own.
-func (c *checker) compare(w *World) {
-	truth := w.venue.Truth().Books
-	l := w.feed.Status()
-	for i, p := range w.providers {
-		if w.now-p.clean < market.Second || p.pipeline.Suspect() {
+// lines checks what is known of each line.
+func (c *checker) lines(w *World, f *feed) {
+	for _, p := range f.providers {
+		if w.now-p.clean < 3*market.Second || w.now <= f.check.unsure || p.lines[0].sick() || p.lines[1].sick() {
+			c.quietLine(w, p)
 			continue
 		}
-		if err := compare(w.names[i], p.pipeline.Books(), truth); err != nil {
-			w.violate("%v", err)
-		} else if i == l.Active && l.RefreshDue == 0 && !w.reader.stalled && len(w.reader.awaits) == 0 && w.stream.Pending() == 0 {
-			if err := compare("subscriber", w.reader.books.Books(), truth); err != nil {
-				w.violate("%v", err)
+		for id := range arbiter.LineID(len(p.lines)) {
+			if h, _ := p.pipeline.LineHealth(id); h.Behind > 0 && w.now-h.BehindSince > 12*market.Millisecond {
+				w.violate("%s: line %s is behind by %d messages since %d ms, and nothing was done to it", p.name, id, h.Behind, (w.now-h.BehindSince)/market.Millisecond)
 			}
 		}
 	}
 }
 
-// end checks that the world came to rest.
-func (c *checker) end(w *World) {
-	l := w.feed.Ledger()
-	for i, p := range w.providers {
-		if err := p.pipeline.Balanced(); err != nil {
-			w.violate("%s: the account does not balance: %v", w.names[i], err)
+// quietLine checks that a line that brings nothing is known to be behind if the other one does.
+func (c *checker) quietLine(w *World, p *provider) {
+	for id, l := range p.lines {
+		other := p.lines[1-id]
+		if !l.down && !l.clogged || l.mute == 0 || w.now-l.mute < 20*market.Millisecond || other.sore > l.mute-market.Second || p.watch.epochAt > l.mute-market.Second {
+			continue
 		}
-		if p.pipeline.Suspect() {
-			w.violate("%s: a gap lies behind it after %d s of health", w.names[i], w.cfg.Calm/market.Second)
+		h, _ := p.pipeline.LineHealth(arbiter.LineID(id))
+		if h.Behind == 0 || h.BehindSince < l.mute || h.BehindSince > l.mute+10*market.Millisecond && w.now-l.mute < 100*market.Millisecond {
+			w.violate("%s: line %s has brought nothing for %d ms: behind by %d messages since %d ms", p.name, arbiter.LineID(id),
+				(w.now-l.mute)/market.Millisecond, h.Behind, (w.now-h.BehindSince)/market.Millisecond)
 		}
-		if s := l.Providers[i].State; s != breaker.Closed {
-			w.violate("%s: its breaker is %s after %d s of health", w.names[i], s, w.cfg.Calm/market.Second)
-		}
-		ledger, _ := p.pipeline.Ledger()
-		c.messages(w, i, &ledger)
-		w.report.Gaps += p.watch.gaps
-		w.report.Filled += ledger.GapsFilled.Ranges
-	}
-	if l.Stale || l.Active != w.names[0] {
-		w.violate("after %d s of health %s is active, stale: %t", w.cfg.Calm/market.Second, l.Active, l.Stale)
-	}
-	if w.reader.err != nil {
-		w.violate("subscriber: %v", w.reader.err)
-	}
-	c.checked = false
-	c.compare(w)
-	w.report.Messages = w.venue.Position().Sent
-	w.report.Switches, w.report.Stale, w.report.Lapped = l.Switches, l.TimesStale, w.reader.lapped
-}
-
-// messages checks that every message of the venue was published once or announced as lost.
-func (c *checker) messages(w *World, i int, l *arbiter.Ledger) {
-	if w.restarts > 0 {
-		return // what was never seen of an epoch before cannot be announced
-	}
-	var published uint64
-	for k := range l.Lines {
-		published += l.Lines[k].Published.Messages
-	}
-	sent := w.venue.Position().Sent
-	if published+w.providers[i].watch.announced != sent {
-		w.violate("%s: %d messages published and %d announced as lost, the venue sent %d",
-			w.names[i], published, w.providers[i].watch.announced, sent)
 	}
 }

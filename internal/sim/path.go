@@ -3,40 +3,8 @@ package sim
 import (
 	"math/rand/v2"
 
+	"tidegate/codec/moldudp64"
 	"tidegate/market"
-)
-
-// A fault is something that goes wrong.
-type fault string
-
-// Faults. What they are called is what reports count them by.
-const (
-	loss       fault = "loss"
-	burst      fault = "burst loss"
-	duplicate  fault = "duplicates"
-	reorder    fault = "reordering"
-	delay      fault = "delay"
-	flapping   fault = "flapping delay"
-	outage     fault = "outage"
-	clog       fault = "clog"
-	swizzle    fault = "swizzle"
-	truncate   fault = "truncation"
-	flip       fault = "flipped header bits"
-	sameLoss   fault = "same range lost on all lines"
-	aheadLine  fault = "one line far ahead"
-	quiet      fault = "heartbeats only"
-	clockStep  fault = "venue clock step"
-	clockDrift fault = "venue clock drift"
-	restart    fault = "publisher restart"
-	newSession fault = "session change"
-	lateResend fault = "late retransmits"
-	deadResend fault = "dead retransmit server"
-	badResend  fault = "wrong retransmits"
-	twice      fault = "doubled retransmits"
-	noSnapshot fault = "no snapshots"
-	oldSnap    fault = "old snapshots"
-	stall      fault = "stalled reader"
-	implicit   fault = "implausible times"
 )
 
 // A path carries datagrams from the venue to one line of one provider.
@@ -58,6 +26,9 @@ type path struct {
 	clogged   bool
 	skip      int // datagrams to lose
 
+	mute market.Nanos // since when data has been sent and none has come through; 0 if it has
+	sore market.Nanos // when it was last seen sick
+
 	held  []parcel // while clogged
 	queue []parcel // by time of arrival
 	last  market.Nanos
@@ -69,6 +40,12 @@ type parcel struct {
 	payload []byte
 }
 
+// sick reports whether something is wrong.
+func (p *path) sick() bool {
+	return p.extra != 0 || p.loss != 0 || p.burst || p.duplicate != 0 || p.reorder || p.truncate != 0 || p.flip != 0 ||
+		p.down || p.clogged || p.skip > 0
+}
+
 // heal takes away what is wrong.
 func (p *path) heal(now market.Nanos) {
 	p.extra, p.loss, p.inBurst, p.burst, p.duplicate, p.reorder = 0, 0, false, false, 0, false
@@ -76,9 +53,20 @@ func (p *path) heal(now market.Nanos) {
 	p.unclog(now)
 }
 
+// restore ends an outage.
+func (p *path) restore() {
+	p.down = false
+	if !p.clogged {
+		p.mute = 0
+	}
+}
+
 // unclog lets go of what was held, in order.
 func (p *path) unclog(now market.Nanos) {
 	p.clogged = false
+	if !p.down {
+		p.mute = 0
+	}
 	for _, d := range p.held {
 		p.put(now, d.payload)
 	}
@@ -87,6 +75,14 @@ func (p *path) unclog(now market.Nanos) {
 
 // send takes a datagram at the venue.
 func (p *path) send(now market.Nanos, payload []byte) {
+	if p.sick() {
+		p.sore = now
+	}
+	if !p.down && !p.clogged {
+		p.mute = 0
+	} else if p.mute == 0 && len(payload) > moldudp64.HeaderLen { // not a heartbeat
+		p.mute = now
+	}
 	switch {
 	case p.down:
 		return

@@ -1,10 +1,7 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
-	"hash"
-	"hash/fnv"
 
 	"tidegate/arbiter"
 	"tidegate/book"
@@ -16,8 +13,6 @@ import (
 	"tidegate/market"
 )
 
-func isAhead(err error) bool { return errors.Is(err, gateway.ErrSnapshotAhead) }
-
 // void takes what a pipeline publishes and does nothing.
 type void struct{}
 
@@ -27,8 +22,10 @@ func (void) OnTime(market.Nanos)                    {}
 func (void) OnGap(arbiter.Gap)                      {}
 func (void) OnEpoch(arbiter.Epoch)                  {}
 
-// A reader follows the ring like a subscriber of mbo and keeps books. When it was lapped it takes snapshots.
+// A reader follows a feed in the ring like a subscriber of mbo and keeps books. When it was lapped it takes
+// snapshots.
 type reader struct {
+	feed    uint8
 	ring    *bus.Ring
 	stream  *stream.Stream
 	r       *bus.Reader
@@ -36,12 +33,12 @@ type reader struct {
 	stalled bool
 	target  uint32
 	awaits  map[market.InstrumentID]bool
+	done    bool // everything that was asked for came
 	lapped  uint64
-	records uint64
 	err     error
 }
 
-func newReader(ring *bus.Ring, s *stream.Stream) (*reader, error) {
+func newReader(feed uint8, ring *bus.Ring, s *stream.Stream) (*reader, error) {
 	books, err := gateway.New(gateway.FileConfig(gateway.MBO), void{})
 	if err != nil {
 		return nil, err
@@ -50,8 +47,14 @@ func newReader(ring *bus.Ring, s *stream.Stream) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{ring: ring, stream: s, r: r, books: books, awaits: make(map[market.InstrumentID]bool)}, nil
+	return &reader{
+		feed: feed, ring: ring, stream: s, r: r, books: books, done: true,
+		target: uint32(feed) << 16, awaits: make(map[market.InstrumentID]bool),
+	}, nil
 }
+
+// current reports whether the reader's books are as new as the ring, as far as it knows.
+func (r *reader) current() bool { return !r.stalled && r.done && r.err == nil }
 
 // poll reads all there is.
 func (r *reader) poll() {
@@ -68,7 +71,9 @@ func (r *reader) poll() {
 			r.lapped++
 			r.resync()
 		case bus.Ready:
-			r.take(&e)
+			if e.Feed == r.feed {
+				r.take(&e)
+			}
 		}
 	}
 }
@@ -77,11 +82,16 @@ func (r *reader) poll() {
 func (r *reader) resync() {
 	r.stream.Cancel(r.target)
 	r.target++
+	r.done = false
 	clear(r.awaits)
 	var ids []market.InstrumentID
 	for _, in := range r.stream.Directory().All() {
-		ids = append(ids, in.ID)
-		r.awaits[in.ID] = true
+		if !r.awaits[in.ID] {
+			ids = append(ids, in.ID)
+			r.awaits[in.ID] = true
+			// What was known is void, and of an epoch before it may have orders with the numbers of new ones.
+			r.books.OnEvent(&market.Event{Action: market.Clear, Instrument: in.ID, Price: market.UndefPrice, Side: market.NoSide})
+		}
 	}
 	r.stream.Request(r.target, ids)
 }
@@ -97,74 +107,37 @@ func (r *reader) take(e *bus.Entry) {
 		if e.Kind == stream.SnapshotLast {
 			delete(r.awaits, e.Instrument)
 		}
+	case e.Kind == stream.SnapshotDone && e.Target == r.target:
+		r.done = true
+		if len(r.awaits) > 0 {
+			r.err = fmt.Errorf("%d snapshots that were asked for did not come", len(r.awaits))
+		}
 	}
 }
 
 func (r *reader) apply(records []byte) {
 	for len(records) > 0 {
-		rec, err := dbn.ParseRecord(records, dbn.Version, false)
-		if err != nil {
-			r.err = err
-			return
-		}
-		var m dbn.MBO
-		if err := m.Parse(rec); err != nil {
-			r.err = err
-			return
-		}
 		var event market.Event
-		m.Event(&event)
+		if r.err = parseMBO(records, &event); r.err != nil {
+			return
+		}
 		r.books.OnEvent(&event)
-		r.records++
 		records = records[4*int(records[0]):]
 	}
 }
 
-// An auditor hashes the records of each schema, as a subscriber gets them, and never stalls. When an interval is
-// closed between two datagrams, and so its place among the records of other schemas, is a matter of ticks.
-type auditor struct {
-	r    *bus.Reader
-	sums [schemasMax]hash.Hash64
-	n    uint64
-}
-
-// schemasMax is more than there are.
-const schemasMax = 64
-
-func newAuditor(ring *bus.Ring) (*auditor, error) {
-	r, err := ring.NewReader(nil)
-	a := &auditor{r: r}
-	for i := range a.sums {
-		a.sums[i] = fnv.New64a()
+// parseMBO reads the first of some records.
+func parseMBO(records []byte, e *market.Event) error {
+	rec, err := dbn.ParseRecord(records, dbn.Version, false)
+	if err != nil {
+		return err
 	}
-	return a, err
-}
-
-func (a *auditor) poll() error {
-	var e bus.Entry
-	for {
-		switch a.r.Next(&e) {
-		case bus.Empty:
-			return nil
-		case bus.Lapped:
-			return errors.New("the auditor was lapped")
-		case bus.Ready:
-			if e.Kind == stream.Record {
-				_, _ = a.sums[e.Schema%schemasMax].Write(e.Payload)
-				a.n++
-			}
-		}
+	var m dbn.MBO
+	if err := m.Parse(rec); err != nil {
+		return err
 	}
-}
-
-// compare says in which schemas another auditor saw other records.
-func (a *auditor) compare(b *auditor) (differ []dbn.Schema) {
-	for i := range a.sums {
-		if a.sums[i].Sum64() != b.sums[i].Sum64() {
-			differ = append(differ, dbn.Schema(i))
-		}
-	}
-	return differ
+	m.Event(e)
+	return nil
 }
 
 // compare says where books differ from the venue's own.

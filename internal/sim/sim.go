@@ -9,307 +9,261 @@ import (
 	"tidegate/gateway"
 	"tidegate/gateway/breaker"
 	"tidegate/gateway/providers"
-	"tidegate/gateway/stream"
-	"tidegate/internal/bus"
-	"tidegate/internal/venue"
+	"tidegate/gateway/recovery"
 	"tidegate/market"
 )
 
-// Config describes a world.
-type Config struct {
-	Seed uint64
-	// Storm is how long faults come and go, and Calm how long everything is healthy after that.
-	Storm, Calm market.Nanos
-	// Faults is how many faults happen.
-	Faults int
-	// Rate is the venue's messages per second.
-	Rate int
-	// Only, if not empty, are the kinds of fault that may happen.
-	Only []string
-}
+// grain is how often time passes in a world.
+const grain = market.Millisecond
 
-// DefaultConfig returns a world of half a minute.
-func DefaultConfig(seed uint64) Config {
-	return Config{Seed: seed, Storm: 12 * market.Second, Calm: 16 * market.Second, Faults: 10, Rate: 400}
-}
-
-// A Report says what happened in a world.
-type Report struct {
-	Seed       uint64
-	Virtual    market.Nanos   // time that passed in the world
-	Faults     map[string]int // by kind
-	Messages   uint64         // of the venue
-	Datagrams  uint64         // that reached the gateway
-	Gaps       uint64         // announced
-	Filled     uint64         // gaps that were filled
-	Snapshots  uint64         // spliced
-	Switches   uint64
-	Stale      uint64 // times that the feed was stale
-	Lapped     uint64 // times that the reader was
-	Violations []string
-}
-
-// provider is one provider of the feed, with everything that carries it.
-type provider struct {
-	pipeline  *gateway.Pipeline
-	lines     []*path
-	resend    []*retransmitter
-	snapshots snapshooter
-	watch     watch
-	clean     market.Nanos // since when nothing was done to it; UndefTime while something is
-}
-
-// A World is one venue, a gateway and a subscriber.
+// A World is some venues, a gateway and its subscribers.
 type World struct {
-	cfg       Config
-	random    *rand.Rand
-	venue     *venue.LiveFeed
-	origin    market.Nanos // when the world began
-	started   market.Nanos // when the venue's present session did
-	restarts  int
-	closing   bool // its session
+	cfg    Config
+	shape  shape
+	gate   *gate
+	feeds  []*feed
+	tape   []input
+	plan   []event
+	check  checker
+	report Report
+	start  market.Nanos // of the gateway
+	now    market.Nanos
+}
+
+// feed is one venue, those who carry its messages, what the gateway has for it, and a subscriber.
+type feed struct {
+	*gateFeed
+	*exchange
 	names     []string
 	providers []*provider
-	feed      *providers.Feed
 	judge     *providers.Judge
-	stream    *stream.Stream
-	ring      *bus.Ring
 	reader    *reader
-	auditor   *auditor
-	tape      []input
-	plan      []event
-	check     checker
-	report    Report
-	now       market.Nanos
+	check     feedChecker
+}
 
-	clock market.Nanos // the venue's is ahead by this
-	drift float64
-	wild  bool // now and then a message has an implausible time
+// provider is one provider of a feed, with everything that carries it.
+type provider struct {
+	name      string
+	pipeline  *gateway.Pipeline
+	watch     *watch
+	lines     []*path
+	resend    []*retransmitter
+	loop      loop
+	servers   []*snapshotServer
+	snapshots *recovery.Snapshots
+	clean     market.Nanos // since when nothing was done to it
+	heardAt   market.Nanos // when the last datagram came
 }
 
 // New returns a world at its beginning. Its time is that of package time, which must be a bubble of
-// testing/synctest.
+// testing/synctest. Run must be called.
 func New(cfg Config) (*World, error) {
-	w := &World{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x7469646567617465))}
+	w := &World{cfg: cfg, shape: newShape(cfg.Seed)}
+	w.report = Report{Seed: cfg.Seed, World: w.shape.String(), Faults: make(map[string]int)}
 	w.now = market.Nanos(time.Now().UnixNano())
-	w.origin = w.now
-	w.report = Report{Seed: cfg.Seed, Faults: make(map[string]int)}
-	if err := w.open(cfg.Seed, "SIM0000001"); err != nil {
+	for i := range w.shape.providers {
+		rate := cfg.Rate
+		if i > 0 {
+			rate /= 4
+		}
+		x, err := newExchange(&w.shape, i, rate, w.now)
+		if err != nil {
+			return nil, err
+		}
+		w.feeds = append(w.feeds, &feed{exchange: x})
+	}
+	if err := w.begin(); err != nil {
 		return nil, err
 	}
-	n := 1 + w.random.IntN(3)
-	for i := range n {
-		w.names = append(w.names, fmt.Sprintf("p%d", i))
-	}
-	if err := w.build(); err != nil {
-		return nil, err
-	}
-	var err error
-	w.feed.Record(func(d providers.Decision) {
-		w.tape = append(w.tape, input{kind: decision, at: d.At, decision: d})
-	})
-	w.judge, err = providers.NewJudge(w.feed, func(c *breaker.Config) { c.Seed = cfg.Seed + 1 }, func(v providers.Verdict) {
-		w.check.onVerdict(w, v)
-	})
-	if err != nil {
+	if err := w.connect(); err != nil {
 		return nil, err
 	}
 	w.schedule()
 	return w, nil
 }
 
-// open starts a venue, or another session of it.
-func (w *World) open(seed uint64, session string) (err error) {
-	cfg := venue.DefaultLiveConfig(seed)
-	cfg.Endless, cfg.History = false, 1<<14
-	m := &cfg.Feed.Market
-	m.Open, m.PreOpen, m.Halts, m.Rate = market.Second, market.Second, nil, w.cfg.Rate
-	cfg.Feed.Sender.Session = session
-	w.started = w.now
-	w.venue, err = venue.NewLiveFeed(cfg, w.now)
-	return err
+// begin lets the venues' day begin without the gateway.
+func (w *World) begin() error {
+	for end := w.now + w.shape.late; w.now < end; {
+		w.sleep()
+		for _, f := range w.feeds {
+			if _, err := f.onTick(w.now); err != nil {
+				return err
+			}
+		}
+	}
+	w.start = w.now
+	return nil
 }
 
-// build makes the gateway.
-func (w *World) build() (err error) {
-	if w.ring, err = bus.New(bus.DefaultConfig()); err != nil {
+// connect makes the gateway, and what connects it with the venues.
+func (w *World) connect() (err error) {
+	w.gate, err = newGate(&w.shape, func(feed, k int, port gateway.Sink) gateway.Sink {
+		f := w.feeds[feed]
+		p := newProvider(&w.shape, f.exchange, feed, k)
+		p.clean, p.heardAt = w.now, w.now
+		p.watch = &watch{Sink: port, w: w, exchange: f.exchange, feed: uint8(feed), who: p.name}
+		f.providers = append(f.providers, p)
+		return p.watch
+	})
+	if err != nil {
 		return err
 	}
-	if w.stream, err = stream.New(stream.Config{Ring: w.ring}); err != nil {
-		return err
-	}
-	cfg := providers.DefaultConfig(w.names...)
-	cfg.SameIDs = true
-	cfg.Lag.Window = 3 * market.Second // so that a world is long enough to forget a clock that was set
-	if w.feed, err = providers.New(cfg, w.stream, (*notices)(w.stream)); err != nil {
-		return err
-	}
-	w.stream.Attach(w.feed)
-	w.providers = nil
-	for i := range w.names {
-		p := &provider{clean: w.now}
-		p.watch = watch{Sink: w.feed.Port(i), clock: func() market.Nanos {
-			m := venue.DefaultConfig(0)
-			return m.Midnight + w.now - w.origin + w.clock
-		}}
-		limits := gateway.DefaultConfig(gateway.ITCH)
-		limits.Midnight = venue.DefaultConfig(0).Midnight
-		servers := 2
-		if w.cfg.Seed%4 != 0 { // in a quarter of the worlds nothing can be asked for again
-			requests := arbiter.DefaultRequestConfig(servers)
-			limits.Retransmit = &requests
+	w.gate.auditor.world = w
+	for i, f := range w.feeds {
+		f.gateFeed = w.gate.feeds[i]
+		for k, p := range f.providers {
+			f.names = append(f.names, p.name)
+			p.pipeline, p.watch.pipeline = f.pipelines[k], f.pipelines[k]
+			if err := w.attach(i, k); err != nil {
+				return err
+			}
 		}
-		if p.pipeline, err = gateway.New(limits, &p.watch); err != nil {
+		f.chooser.Record(func(d providers.Decision) {
+			w.tape = append(w.tape, input{kind: decided, at: w.now, payload: providers.AppendDecision(nil, uint16(i), d)})
+		})
+		configure := func(c *breaker.Config) { c.Seed = w.cfg.Seed + 1 }
+		if f.judge, err = providers.NewJudge(f.chooser, configure, func(v providers.Verdict) { w.check.onVerdict(w, f, v) }); err != nil {
 			return err
 		}
-		w.feed.Attach(i, p.pipeline)
-		// From the seed and not the world's dice, so that a replay makes the same.
-		dice := rand.New(rand.NewPCG(w.cfg.Seed, uint64(i)+1))
-		far := market.Nanos(dice.Int64N(int64(5 * market.Millisecond)))
-		for line := range 2 {
-			p.lines = append(p.lines, &path{
-				random: rand.New(rand.NewPCG(w.cfg.Seed, uint64(100*i+line))),
-				base:   far + market.Nanos(100_000+dice.Int64N(1_000_000)), jitter: market.Nanos(dice.Int64N(500_000)),
-			})
+		if f.reader, err = newReader(uint8(i), w.gate.ring, f.stream); err != nil {
+			return err
 		}
-		for s := range servers {
-			p.resend = append(p.resend, &retransmitter{out: &path{
-				random: rand.New(rand.NewPCG(w.cfg.Seed, uint64(100*i+50+s))), base: market.Nanos(500_000 + dice.Int64N(3_000_000)), jitter: 100_000,
-			}})
-		}
-		p.pipeline.SendRequests(func(q arbiter.Request) { p.resend[q.Server%servers].ask(w, p.pipeline, q, w.now) })
-		w.providers = append(w.providers, p)
 	}
-	if w.reader, err = newReader(w.ring, w.stream); err != nil {
-		return err
+	return nil
+}
+
+// newProvider makes what carries a venue's datagrams to a pipeline. Everything it throws dice for has dice of
+// its own, so that one fault more or less changes nothing elsewhere.
+func newProvider(s *shape, x *exchange, feed, k int) *provider {
+	p := &provider{name: providerNames(feed, k+1)[k]}
+	dice := func(n int) *rand.Rand { return rand.New(rand.NewPCG(s.seed, uint64(10_000*(feed+1)+100*k+n))) }
+	d := dice(99)
+	far := market.Nanos(d.Int64N(int64(5 * market.Millisecond)))
+	for line := range 2 {
+		p.lines = append(p.lines, &path{
+			random: dice(line),
+			base:   far + market.Nanos(100_000+d.Int64N(1_000_000)), jitter: market.Nanos(d.Int64N(500_000)),
+		})
 	}
-	w.auditor, err = newAuditor(w.ring)
+	for i := range s.servers {
+		p.resend = append(p.resend, &retransmitter{exchange: x, random: dice(20 + i), out: &path{
+			random: dice(30 + i), base: market.Nanos(500_000 + d.Int64N(3_000_000)), jitter: 100_000,
+		}})
+	}
+	for i := range 2 {
+		p.servers = append(p.servers, &snapshotServer{name: fmt.Sprintf("%s-%d", p.name, i), exchange: x, loop: &p.loop, random: dice(40 + i)})
+	}
+	return p
+}
+
+// attach connects a pipeline with its servers.
+func (w *World) attach(feed, k int) (err error) {
+	p := w.feeds[feed].providers[k]
+	if len(p.resend) > 0 {
+		p.pipeline.SendRequests(func(q arbiter.Request) { p.resend[q.Server].ask(p.pipeline, q, w.now) })
+	}
+	record := func(payload []byte) {
+		w.tape = append(w.tape, input{
+			kind: recovered, at: w.now, feed: uint8(feed), provider: uint8(k), payload: append([]byte(nil), payload...),
+		})
+	}
+	var servers []recovery.Source
+	for _, s := range p.servers {
+		servers = append(servers, s)
+	}
+	p.snapshots, err = recovery.NewSnapshots(snapshotConfig(uint8(feed), w.cfg.Seed+uint64(k), record), p.pipeline, servers, p.loop.do)
 	return err
 }
 
-// notices tells the stream what the feed has to say.
-type notices stream.Stream
-
-func (n *notices) OnSwitch(s providers.Switch) { (*stream.Stream)(n).Notify(s.At, s.String()) }
-
-func (n *notices) OnStale(s providers.Staleness) {
-	(*stream.Stream)(n).Notify(s.At, s.String())
-	(*stream.Stream)(n).SetStale(s.At, s.Stale)
-}
-
-// watch sees what a pipeline publishes on its way to the feed.
-type watch struct {
-	gateway.Sink
-	clock     func() market.Nanos // the venue's
-	newest    market.Nanos        // venue time of the newest event
-	newestAt  market.Nanos        // when it came
-	gaps      uint64
-	announced uint64 // messages
-	epochs    int
-}
-
-func (o *watch) OnEvents(events []market.Event, books gateway.Books) {
-	if e := &events[0]; e.TsEvent > o.newest && e.TsEvent < o.clock()+market.Second {
-		o.newest, o.newestAt = e.TsEvent, e.TsRecv
-	}
-	o.Sink.OnEvents(events, books)
-}
-
-func (o *watch) OnGap(g arbiter.Gap) {
-	o.gaps++
-	o.announced += g.Messages()
-	o.Sink.OnGap(g)
-}
-
-func (o *watch) OnEpoch(e arbiter.Epoch) {
-	o.epochs++
-	o.newest = 0
-	o.Sink.OnEpoch(e)
-}
-
-// OnRebuild passes rebuilds on. See gateway.Rebuilder.
-func (o *watch) OnRebuild(ids []market.InstrumentID, now market.Nanos) {
-	o.Sink.(gateway.Rebuilder).OnRebuild(ids, now)
-}
-
-// input records an input and gives it to its pipeline.
-func (w *World) input(in input) error {
-	w.tape = append(w.tape, in)
-	err := in.apply(w.providers[in.provider].pipeline)
-	w.publish()
-	return err
-}
-
-// publish makes what was appended to the ring visible.
-func (w *World) publish() {
-	w.ring.Publish()
-	if err := w.auditor.poll(); err != nil {
-		w.violate("%v", err)
-	}
-}
+// violationsMax is how many violations of a world are noted: most follow from the first.
+const violationsMax = 6
 
 // violate notes that something is not as it must be.
 func (w *World) violate(format string, args ...any) {
-	if len(w.report.Violations) < 20 {
-		at := fmt.Sprintf("at %.3f s: ", float64(w.now-w.check.start)/1e9)
+	if len(w.report.Violations) < violationsMax {
+		at := fmt.Sprintf("at %.3f s: ", float64(w.now-w.start)/1e9)
 		w.report.Violations = append(w.report.Violations, at+fmt.Sprintf(format, args...))
 	}
 }
 
 // Run lets the world's time pass and returns what happened. It can be called once.
 func (w *World) Run() Report {
-	w.check.begin(w)
-	for w.now < w.check.start+w.cfg.Storm {
+	defer func() {
+		for _, f := range w.feeds {
+			for _, p := range f.providers {
+				p.snapshots.Close()
+			}
+		}
+	}()
+	for w.now < w.start+w.cfg.Storm {
 		w.step()
 	}
 	w.healAll()
-	for w.now < w.check.start+w.cfg.Storm+w.cfg.Calm {
+	for w.now < w.start+w.cfg.Storm+w.cfg.Calm {
 		w.step()
 	}
-	w.venue.Pause()
+	for _, f := range w.feeds {
+		f.venue.Pause()
+	}
 	for range 300 {
 		w.step()
 	}
-	w.check.end(w)
+	w.end()
 	w.replay()
-	w.report.Virtual = w.now - w.check.start
+	w.report.Virtual = w.now - w.start + w.shape.late
 	return w.report
 }
 
-// step is one millisecond.
-func (w *World) step() {
-	time.Sleep(time.Millisecond)
+func (w *World) sleep() {
+	time.Sleep(time.Duration(grain))
 	w.now = market.Nanos(time.Now().UnixNano())
+}
+
+// step is one grain of time.
+func (w *World) step() {
+	w.sleep()
 	w.happen()
-	if w.closing && w.venue.Ended() {
-		w.nextSession()
-	}
-	w.venue.OnTick(w.now)
-	for d, ok := w.venue.Next(); ok; d, ok = w.venue.Next() {
-		if d.Line == 0 {
-			w.carry(d.Payload)
+	for _, f := range w.feeds {
+		sent, err := f.onTick(w.now)
+		if err != nil {
+			w.violate("venue: %v", err)
+		}
+		for _, payload := range sent {
+			f.check.carried(w.now)
+			for _, p := range f.providers {
+				for _, l := range p.lines {
+					l.send(w.now, payload)
+				}
+			}
 		}
 	}
 	w.deliver()
-	for i, p := range w.providers {
-		p.pipeline.OnTick(w.now)
-		p.snapshots.onTick(w, i, w.now)
-	}
-	w.judge.OnTick(w.now)
-	w.feed.OnTick(w.now)
-	w.stream.Serve(w.now)
+	w.gate.onTick(w.now)
 	w.publish()
-	w.reader.poll()
+	for _, f := range w.feeds {
+		for _, p := range f.providers {
+			p.loop.step()
+			w.publish()
+			p.snapshots.OnTick(w.now)
+			w.publish()
+		}
+	}
+	for _, f := range w.feeds {
+		f.judge.OnTick(w.now)
+		f.chooser.OnTick(w.now)
+		w.publish()
+		f.stream.Serve(w.now)
+		w.publish()
+		f.reader.poll()
+	}
 	w.check.onTick(w)
 }
 
-// carry gives a datagram of the venue to every path.
-func (w *World) carry(payload []byte) {
-	payload = w.stamped(payload)
-	for _, p := range w.providers {
-		for _, l := range p.lines {
-			l.send(w.now, payload)
-		}
+// publish makes what was appended to the ring visible.
+func (w *World) publish() {
+	if err := w.gate.publish(); err != nil {
+		w.violate("%v", err)
 	}
 }
 
@@ -318,15 +272,18 @@ func (w *World) deliver() {
 	for {
 		var best *path
 		in := input{kind: datagram}
-		for i, p := range w.providers {
-			for line, l := range p.lines {
-				if l.arrived(w.now) && (best == nil || l.queue[0].at < best.queue[0].at) {
-					best, in.provider, in.line = l, i, arbiter.LineID(line)
-				}
+		look := func(l *path, feed, provider int, line arbiter.LineID) {
+			if l.arrived(w.now) && (best == nil || l.queue[0].at < best.queue[0].at) {
+				best, in.feed, in.provider, in.line = l, uint8(feed), uint8(provider), line
 			}
-			for _, r := range p.resend {
-				if r.out.arrived(w.now) && (best == nil || r.out.queue[0].at < best.queue[0].at) {
-					best, in.provider, in.line = r.out, i, arbiter.LineR
+		}
+		for i, f := range w.feeds {
+			for k, p := range f.providers {
+				for line, l := range p.lines {
+					look(l, i, k, arbiter.LineID(line))
+				}
+				for _, r := range p.resend {
+					look(r.out, i, k, arbiter.LineR)
 				}
 			}
 		}
@@ -336,37 +293,31 @@ func (w *World) deliver() {
 		d := best.take()
 		in.at, in.payload = d.at, d.payload
 		w.report.Datagrams++
-		_ = w.input(in)
+		w.feeds[in.feed].providers[in.provider].heardAt = in.at
+		w.tape = append(w.tape, in)
+		w.gate.onDatagram(&in)
+		w.publish()
 	}
 }
 
 // replay gives the recorded inputs to another gateway, and compares what it publishes.
 func (w *World) replay() {
-	again := &World{cfg: w.cfg, names: w.names}
-	if err := again.build(); err != nil {
+	again, err := newGate(&w.shape, nil)
+	if err != nil {
 		w.violate("replay: %v", err)
 		return
 	}
-	for _, p := range again.providers {
-		p.pipeline.SendRequests(nil)
-	}
-	for _, in := range w.tape {
-		switch in.kind {
-		case decision:
-			for _, p := range again.providers {
-				p.pipeline.OnTick(in.at)
-			}
-			again.feed.Apply(in.decision)
-		default:
-			_ = in.apply(again.providers[in.provider].pipeline)
+	for i := range w.tape {
+		if err := again.replay(&w.tape[i]); err != nil {
+			w.violate("replay: %v", err)
+			return
 		}
-		again.publish()
 	}
-	for _, p := range again.providers {
-		p.pipeline.OnTick(w.now)
+	again.onTick(w.now)
+	if err := again.publish(); err != nil {
+		w.violate("replay: %v", err)
 	}
-	again.publish()
-	if differ := w.auditor.compare(again.auditor); len(differ) > 0 {
-		w.violate("replay: %d records, live there were %d; these schemas differ: %v", again.auditor.n, w.auditor.n, differ)
+	if differ := w.gate.auditor.compare(again.auditor); len(differ) > 0 {
+		w.violate("replay: %d records, live there were %d; these differ: %v", again.auditor.n, w.gate.auditor.n, differ)
 	}
 }
