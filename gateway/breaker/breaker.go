@@ -10,8 +10,9 @@
 //	}
 //
 // One bad tick opens it. After a cool-down, which a random part makes longer so that breakers that
-// opened together do not come back together, it is half open: a number of probes, each a stretch of
-// time in which every tick was good, close it; one bad tick opens it again. An operator can overrule it.
+// opened together do not come back together, the first good tick makes it half open: a number of probes,
+// each a stretch of time in which every tick was good, close it; one bad tick opens it again. What stays bad
+// stays open, however long. An operator can overrule it.
 //
 // The states are those of sony/gobreaker, which keeps its own time by the wall clock. So what a breaker
 // says is an input of the state machines behind it, to be recorded and replayed like a datagram, and
@@ -162,7 +163,7 @@ func (b *Breaker) OnTick(now market.Nanos, healthy bool) State {
 			if b.back == 0 {
 				b.back = now + market.Nanos(b.wait)
 			}
-			if now >= b.back {
+			if healthy && now >= b.back {
 				b.enter(HalfOpen, now)
 				b.probe = now + market.Nanos(b.cfg.ProbeEvery)
 			}

@@ -62,6 +62,27 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// TestStaysOpen: what stays bad is not put on probation again and again, and is as soon as it is good.
+func TestStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := must(t, DefaultConfig("A"))
+		for range time.Minute / time.Millisecond {
+			if s := drive(b, time.Millisecond, false); s != Open {
+				t.Fatalf("a bad tick: %s", s)
+			}
+		}
+		if b.Opened() != 1 {
+			t.Errorf("a bad minute: opened %d times", b.Opened())
+		}
+		if s := drive(b, time.Millisecond, true); s != HalfOpen {
+			t.Errorf("a good tick long after the cool-down: %s", s)
+		}
+		if s := drive(b, 1005*time.Millisecond, true); s != Closed {
+			t.Errorf("after ten good probes: %s", s)
+		}
+	})
+}
+
 // TestFlapping: a subject that is bad every half second never comes back, and one that is bad only while
 // nobody relies on it does.
 func TestFlapping(t *testing.T) {

@@ -212,6 +212,33 @@ func TestOneProvider(t *testing.T) {
 	})
 }
 
+// TestLateVenue: a provider that comes long after the start is down until then, told once, and fresh from
+// its first event on.
+func TestLateVenue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 8, providers.DefaultConfig("venue"))
+		var told []providers.Verdict
+		var err error
+		w.judge, err = providers.NewJudge(w.feed, nil, func(v providers.Verdict) { told = append(told, v) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.paths[0].drop = true
+		w.run(10 * market.Second)
+		if len(told) != 1 || told[0].State != breaker.Open || told[0].Reason != providers.Silent {
+			t.Fatalf("before it came: %+v", told)
+		}
+		w.paths[0].drop = false
+		w.run(10 * market.Second)
+		if len(w.out.stale) != 0 {
+			t.Errorf("staleness: %v", w.out.stale)
+		}
+		if n := len(told); told[n-1].State != breaker.Closed || told[n-1].Reason != providers.Fresh {
+			t.Errorf("when it had come: %+v", told)
+		}
+	})
+}
+
 // TestOperator: an operator's will is done in the next tick, and taken back.
 func TestOperator(t *testing.T) {
 	bubble(t, func(t *testing.T) {

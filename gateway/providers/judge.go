@@ -46,10 +46,14 @@ func (j *Judge) OnTick(now market.Nanos) {
 	}
 	j.feed.race.OnTick(now)
 	for i, b := range j.breakers {
-		reason, by := j.feed.ports[i].assess(now, j.start)
-		state := b.OnTick(now, reason == Fresh || reason == Unheard)
-		if b.Override() != breaker.None {
+		p := j.feed.ports[i]
+		reason, by := p.assess(now, j.start)
+		state := b.OnTick(now, reason == Fresh || reason == Unheard || !p.heard)
+		switch {
+		case b.Override() != breaker.None:
 			reason, by = Operator, 0
+		case reason == Silent && !p.heard:
+			state = breaker.Open // until it comes: nothing speaks against one that is there for the first time
 		}
 		told := &j.told[i]
 		if state == told.State && (reason == told.Reason || state != breaker.Closed && reason == Fresh) {
