@@ -105,6 +105,32 @@ func Database(t testing.TB) (dsn string) {
 	return shared.DSN(name)
 }
 
+// Standby starts a copy of a server that follows it. settings are added to those of the server.
+func (s *Server) Standby(t testing.TB, settings string) *Server {
+	t.Helper()
+	dir, err := newDir()
+	must(t, err)
+	port, err := freePort()
+	must(t, err)
+	b := &Server{Cluster: s.Cluster}
+	b.Dir, b.Port = dir, port
+	must(t, s.run("pg_basebackup", "-h", "127.0.0.1", "-p", fmt.Sprint(s.Port), "-U", Superuser, "-D", b.Dir, "-R", "-X", "stream", "-c", "fast"))
+	must(t, b.Configure(fmt.Sprintf("port = %d\n%s", port, settings)))
+	must(t, b.start())
+	t.Cleanup(func() {
+		if b.server != nil {
+			b.Stop(t, pgcluster.Immediate)
+		}
+	})
+	return b
+}
+
+// Promote makes a standby a server that can be written to.
+func (s *Server) Promote(t testing.TB) {
+	t.Helper()
+	must(t, s.run("pg_ctl", "-D", s.Dir, "-w", "promote"))
+}
+
 // must skips a test where there is no PostgreSQL.
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -125,18 +151,15 @@ func newServer(settings string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(root, "c")
+	dir, err := newDir()
 	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Cluster: pgcluster.Cluster{Dir: filepath.Join(dir, "data"), Bin: bin, Port: port, Superuser: Superuser}}
+	s := &Server{Cluster: pgcluster.Cluster{Dir: dir, Bin: bin, Port: port, Superuser: Superuser}}
 	if out, err := exec.Command("cp", "-a", template, s.Dir).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("copy cluster: %w: %s", err, out)
 	}
@@ -144,6 +167,16 @@ func newServer(settings string) (*Server, error) {
 		return nil, err
 	}
 	return s, s.start()
+}
+
+// newDir returns the name of a data directory that is not there yet, in one that the user of the server may
+// write to.
+func newDir() (string, error) {
+	parent, err := os.MkdirTemp(root, "c")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(parent, "data"), os.Chmod(parent, 0o777)
 }
 
 // Configure adds to postgresql.conf. It holds from the next start on.

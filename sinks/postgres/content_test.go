@@ -16,6 +16,7 @@ import (
 
 // What the server has of one entry of each kind, as text: nothing here was read by our own encoder.
 func TestContent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	at := start + 123_456_789
 	h := dbn.Header{PublisherID: 60002, InstrumentID: math.MaxUint32, TsEvent: start}
@@ -114,6 +115,7 @@ func textOf(t *testing.T, conn *pgx.Conn, table string) string {
 
 // Every table has the columns that its rows are encoded with, and a comment on each of them and on itself.
 func TestSchema(t *testing.T) {
+	t.Parallel()
 	dsn := migrated(t)
 	conn := open(t, dsn)
 	types := map[string]string{

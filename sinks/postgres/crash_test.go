@@ -66,6 +66,7 @@ func random(t *testing.T) *rand.Rand {
 // A process that drains is killed, again and again, and so is the server: after each time the rows are those of
 // a prefix of the journal, each once.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	n := *rounds
 	if testing.Short() {
 		n = min(n, 5)

@@ -37,6 +37,7 @@ func runOnce(t *testing.T, name string, c Config) error {
 
 // What somebody has to change is said at the start.
 func TestRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.p.append(10)
 	hba := ask[string](t, w.conn, "SHOW hba_file")
@@ -93,6 +94,7 @@ func TestRefusedAtTheStart(t *testing.T) {
 
 // The clock jumps ahead, far beyond the partitions there are, and back: the partitions are made, no row is lost.
 func TestClockJumps(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, jump := range []market.Nanos{0, 3 * market.Day, -5 * market.Day, 40 * market.Minute, -start} {
 		w.p.at += jump
@@ -108,6 +110,7 @@ func TestClockJumps(t *testing.T) {
 
 // The server is down at the start, goes down while rows come, and comes back. What came meanwhile is there.
 func TestServerDown(t *testing.T) {
+	t.Parallel()
 	server := pgtest.New(t, pgtest.Unsafe)
 	dsn := server.DSN("postgres")
 	migrate(t, dsn)
@@ -157,6 +160,7 @@ func TestServerDown(t *testing.T) {
 
 // The device of the hot partitions is full. It goes on when there is room, and nothing is lost.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := filepath.Join(filepath.Dir(ask[string](t, w.conn, "SHOW data_directory")), "full")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -219,6 +223,7 @@ func TestDiskFull(t *testing.T) {
 // Somebody has set the position back: rows would be there twice. Where there is a key, the drainer stops and says so;
 // where there is none yet, the key cannot be made, and that is said and noted.
 func TestConflict(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.p.append(50) // no row of a table that has a key from the start
 	var said atomic.Pointer[string]
@@ -279,6 +284,7 @@ func reader(t testing.TB, p *producer) *journal.Reader {
 
 // Two drainers were started by mistake: the rows are there once all the same.
 func TestTwoDrainers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.cfg.BatchRows = 100
 	w.cfg.Notify = nil
@@ -310,6 +316,7 @@ func TestTwoDrainers(t *testing.T) {
 
 // Entries that the journal does not have any more are noted, not passed over.
 func TestRemovedBeforeDrained(t *testing.T) {
+	t.Parallel()
 	dsn := migrated(t)
 	dir := t.TempDir()
 	p := newProducer(t, dir)

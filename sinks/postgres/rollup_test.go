@@ -65,6 +65,7 @@ func (w *world) partitions(t *table, r *tier) (n int) {
 
 // Rows move from minutes to hours to days. Those that come late, because a clock was set back, follow.
 func TestRollUp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.p.step = 3 * market.Second
 	w.p.append(3000) // 14:30 to 17:00

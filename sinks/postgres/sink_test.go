@@ -5,6 +5,7 @@ import (
 )
 
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	dsn := migrated(t)
 	p := newProducer(t, t.TempDir())
 	p.append(20_000)
