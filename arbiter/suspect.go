@@ -33,13 +33,13 @@ type suspects struct {
 // fits reports whether there is memory for a packet of that size.
 func (s *suspects) fits(p *Packet) bool { return len(p.Messages) <= len(s.memory)/suspectsMax }
 
-// adjoins reports whether p goes on where a held packet ends, or ends where one begins.
-func (s *suspects) adjoins(p *Packet) bool {
+// goesOn reports whether p goes on where a held packet ends.
+func (s *suspects) goesOn(p *Packet) bool {
 	if s.n == 0 || s.why != wentBack {
 		return false
 	}
 	for i := range s.slots {
-		if k := &s.slots[i]; k.held && (k.packet.end() == p.Seq || k.packet.Seq == p.end()) {
+		if k := &s.slots[i]; k.held && k.packet.end() == p.Seq {
 			return true
 		}
 	}
@@ -81,22 +81,22 @@ func begins(chain []*Packet) bool {
 // of the next epoch.
 func (a *Arbiter) mayBeNext(p *Packet, l *line) bool {
 	far := l.high-p.Seq > a.cfg.FallBackMax
-	adjoins := l.suspects.adjoins(p)
-	if !far && !adjoins && p.Seq != 1 {
+	goesOn := l.suspects.goesOn(p)
+	if !far && !goesOn && p.Seq != 1 {
 		return false // the network changed the order
 	}
 	like := a.compare(p, l)
 	switch {
-	case adjoins && l.suspects.news:
+	case goesOn && l.suspects.news:
 		return true // even if it is a copy: some messages are the same on every start
 	case like == same:
 		return a.isNews(p, like)
 	case like == different:
 		// Not far behind, it takes a line that agreed with the others so far: copies on one that does not
 		// are all different.
-		return adjoins || far || l.tally.Disagree == 0
+		return goesOn || far || l.tally.Disagree == 0
 	default:
-		return adjoins || far && !a.wanted(p)
+		return goesOn || far && !a.wanted(p)
 	}
 }
 
