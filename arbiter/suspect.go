@@ -123,7 +123,7 @@ func (a *Arbiter) doubtAgain(p *Packet, l *line) Verdict {
 	chain := s.chain(p, &memory)
 	if !begins(chain) {
 		v := a.suspect(p, l, wentBack)
-		s.news = s.news || news
+		s.news = s.news || news && v == Suspect
 		return v
 	}
 	for i := range s.slots {
