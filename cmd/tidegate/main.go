@@ -50,6 +50,7 @@ type cli struct {
 	Journal   journalCmd   `cmd:"" help:"Look into a journal: is it whole, and what is in it."`
 	Pg        pgCmd        `cmd:"" name:"pg" help:"Ticks in PostgreSQL: make a server, drain a journal into it, compare."`
 	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
+	Chaos     chaosCmd     `cmd:"" help:"Drill a gateway: stall, delay, kill and lose what it gets, and see what it and its subscribers make of it."`
 	Generate  generateCmd  `cmd:"" help:"Make recorded feeds from the simulated venue."`
 	Bench     benchCmd     `cmd:"" help:"Measure: decoding and books on a generated day, latency and fan-out of the running gateway."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

@@ -152,6 +152,13 @@ var layers = []layer{
 		why: "the doubles of foreign clients are written from the protocol, not with our own codec: the two would share their mistakes",
 	},
 	{
+		packages: "bench/chaos", only: []string{
+			"market", "bench", "book", "codec/dbn", "codec/lsg", "codec/moldudp64", "gateway", "gateway/admin", "gateway/config",
+			"internal/clock", "internal/lsgclient", "internal/netloop", "internal/venue", "internal/venue/livevenue",
+		},
+		why: "drills see of a gateway what its configuration says and what comes out of it, so that they can judge it",
+	},
+	{
 		packages: "...", never: []string{module + "cmd/..."},
 		why: "commands are wiring and flags: what others need belongs to a package with a name of its own",
 	},
@@ -248,6 +255,8 @@ var owners = []owner{
 	{"golang.org/x/sys/...", "internal/netloop", "system calls of the network are internal/netloop's"},
 	{"github.com/valyala/fasthttp/...", "internal/venue/livevenue", "the control endpoint of the simulated exchange is its own"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench/live", "latencies are the bench's to report"},
+	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench/chaos", "how long a gateway took is the drills' to report"},
+	{"golang.org/x/sys/unix", "bench/chaos", "the relay of the drills sleeps until a packet is due, to a fraction of a millisecond"},
 	{"gonum.org/v1/plot/...", "bench/live", "plots are the bench's"},
 	{"github.com/nats-io/nats-server/...", "bench/live", "the rival in fan-out runs in the bench only"},
 	{"github.com/nats-io/nats.go/...", "bench/live", "the rival in fan-out runs in the bench only"},
