@@ -56,6 +56,7 @@ func (k *keptGaps) OnGap(g arbiter.Gap) {
 // A liveChannel is what one provider sends.
 type liveChannel struct {
 	lines     lines.Feed
+	ranks     *providers.Lines
 	snapshots *recovery.Snapshots // nil: no servers
 	tcp       *recovery.SoupLine  // nil: no line by TCP
 }
@@ -77,11 +78,23 @@ func (g *liveGateway) openFeeds() (watched []admin.Feed, err error) {
 			return nil, fmt.Errorf("feed %q: %w", g.cfg.Feeds[i].Name, err)
 		}
 		g.feeds = append(g.feeds, f)
-		for _, c := range f.channels {
-			watched = append(watched, admin.Feed{Name: c.lines.Name, Pipeline: c.lines.Pipeline, Witness: f.witness})
-		}
+		watched = append(watched, f.watched())
 	}
 	return watched, nil
+}
+
+// watched is what the monitor looks at.
+func (f *liveFeed) watched() admin.Feed {
+	w := admin.Feed{Name: f.cfg.Name, Choice: f.choice, Judge: f.judge, Witness: f.witness}
+	for i, c := range f.channels {
+		channel := admin.Channel{Name: c.lines.Name, Pipeline: c.lines.Pipeline, Lines: c.ranks, Snapshots: c.snapshots}
+		if c.tcp != nil {
+			tcp := &f.cfg.Providers[i].TCP
+			channel.TCP = &admin.TCPLine{ID: tcp.ID, Address: tcp.Address, Line: c.tcp}
+		}
+		w.Channels = append(w.Channels, channel)
+	}
+	return w
 }
 
 func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, error) {
@@ -152,10 +165,30 @@ func (g *liveGateway) openChannel(f *liveFeed, i int, midnight market.Nanos) (*l
 			Addr: l.Addr, Interface: l.Interface, Source: l.Source, ReceiveBuffer: l.ReceiveBuffer,
 		}})
 	}
+	if c.ranks, err = f.openRanks(c, from); err != nil {
+		return nil, err
+	}
 	if err := g.openSnapshots(f, c, i); err != nil {
 		return nil, err
 	}
 	return c, g.openTCP(f, c, i)
+}
+
+// openRanks makes what ranks the lines of a channel.
+func (f *liveFeed) openRanks(c *liveChannel, from *config.Provider) (*providers.Lines, error) {
+	cfg := providers.LinesConfig{
+		Channel: c.lines.Name, StaleAfter: market.Nanos(f.cfg.StaleAfter), Silence: market.Nanos(f.cfg.Silence),
+	}
+	for _, l := range from.Lines {
+		cfg.IDs = append(cfg.IDs, l.ID)
+	}
+	if from.TCP.Address != "" {
+		cfg.IDs = append(cfg.IDs, from.TCP.ID)
+	}
+	return providers.NewLines(cfg, c.lines.Pipeline, nil, func(v providers.LineVerdict) {
+		go f.log.Info("line judged", "channel", c.lines.Name, "line", v.Line.String(), "state", v.State.Rank(),
+			"breaker", v.State.String(), "reason", v.Reason.String(), "by", time.Duration(v.By))
+	})
 }
 
 // channelNumber is the number of a provider's channel in a recording.
@@ -274,6 +307,7 @@ func (f *liveFeed) onTick(now market.Nanos) {
 		if c.tcp != nil {
 			c.tcp.OnTick(now)
 		}
+		c.ranks.OnTick(now)
 	}
 	f.judge.OnTick(now)
 	f.choice.OnTick(now)

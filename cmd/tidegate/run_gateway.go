@@ -187,10 +187,13 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		sources.Capture, sources.CapturePath = g.recorder, g.recording
 		g.log.Info("recording", "file", g.recording)
 	}
+	if g.keeper != nil {
+		sources.Journal, sources.JournalDir = g.keeper.journal, g.cfg.Journal.Dir
+	}
 	g.monitor = admin.NewMonitor(sources)
 	if a := g.cfg.Admin; a.Listen != "" {
 		g.admin, err = admin.New(admin.Config{
-			Addr: a.Listen, Token: a.Token, Pprof: a.Pprof, Version: version(), Monitor: g.monitor,
+			Addr: a.Listen, Token: a.Token, Pprof: a.Pprof, Version: version(), Monitor: g.monitor, Log: g.log,
 		})
 	}
 	return err
@@ -232,6 +235,7 @@ func (g *liveGateway) onTick(now market.Nanos) {
 	for _, f := range g.feeds {
 		f.onTick(now)
 	}
+	g.monitor.OnTick()
 }
 
 // publish shows others what was appended to the ring, and keeps it.

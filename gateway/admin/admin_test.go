@@ -19,12 +19,16 @@ import (
 	"tidegate/gateway"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
+	"tidegate/gateway/providers"
+	"tidegate/gateway/recovery"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	"tidegate/internal/netloop"
+	"tidegate/internal/soup"
 	"tidegate/internal/venue"
 	"tidegate/market"
 	"tidegate/sinks/capture"
+	"tidegate/sinks/journal"
 )
 
 // A world is a gateway without subscribers, on loopback, that has received a whole feed but for a few
@@ -71,11 +75,31 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	p, err := gateway.New(cfg, rebuilder{witness})
+	f := openFeed(t, "sim", cfg, rebuilder{witness}, "sim")
+	f.Witness = witness
+	c := &f.Channels[0]
+	p := c.Pipeline
+	st.Attach(f.Choice)
+	// Servers that nobody calls.
+	do := func(f func()) error { return w.loop.Do(f) }
+	glimpse := recovery.NewGlimpse("192.0.2.1:2", "me", "")
+	if c.Snapshots, err = recovery.NewSnapshots(recovery.DefaultConfig(), p, []recovery.Source{glimpse}, do); err != nil {
+		t.Fatal(err)
+	}
+	c.TCP = &TCPLine{ID: arbiter.LineB + 1, Address: "soup.example:1"}
+	if c.TCP.Line, err = recovery.NewSoupLine(soup.DefaultConfig(c.TCP.Address, "me", ""), p, do, nil); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := journal.Open(journal.Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	st.Attach(p)
+	t.Cleanup(func() {
+		if err := kept.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	kept.Append(journal.Header{At: 1}, []byte("entry"))
 	consolidated := stream.NewConsolidated(1, ring)
 	if err := errors.Join(consolidated.Join(st), consolidated.Want(dbn.SchemaCMBP1)); err != nil {
 		t.Fatal(err)
@@ -102,16 +126,18 @@ func newWorld(t *testing.T) *world {
 			ring.Wake()
 			latency.Published(market.Nanos(time.Now().UnixNano()))
 		},
+		OnTick: func(now market.Nanos) { f.tick(now); w.monitor.OnTick() },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.monitor = NewMonitor(Sources{
-		Loop: w.loop, Feeds: []Feed{{Name: "sim", Pipeline: p, Witness: witness}}, Ring: ring, Latency: latency,
+		Loop: w.loop, Feeds: []Feed{*f}, Ring: ring, Latency: latency,
 		Subscribers: func(context.Context) (egress.Stats, error) { return w.stats, nil },
 		Sessions:    func() map[string]int { return map[string]int{"XSIM.ITCH": 3, "TIDE.CONS": 4} },
 		Capture:     recorder, CapturePath: "day.pcap",
 		Consolidated: Consolidated{Dataset: "TIDE.CONS", Stream: consolidated},
+		Journal:      kept, JournalDir: "journal",
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, recorded := make(chan error, 1), make(chan error, 1)
@@ -128,6 +154,47 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { w.end(); w.loop.Close() })
 	w.send(t)
 	return w
+}
+
+// openFeed makes a feed with its providers, without lines.
+func openFeed(t *testing.T, name string, cfg gateway.Config, sink gateway.Sink, names ...string) *Feed {
+	t.Helper()
+	choice := providers.DefaultConfig(names...)
+	choice.SameIDs = true
+	f := &Feed{Name: name}
+	var err error
+	if f.Choice, err = providers.New(choice, sink, nil); err != nil {
+		t.Fatal(err)
+	}
+	if f.Judge, err = providers.NewJudge(f.Choice, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, provider := range names {
+		c := Channel{Name: name}
+		if len(names) > 1 {
+			c.Name = name + "/" + provider
+		}
+		if c.Pipeline, err = gateway.New(cfg, f.Choice.Port(i)); err != nil {
+			t.Fatal(err)
+		}
+		f.Choice.Attach(i, c.Pipeline)
+		if c.Lines, err = providers.NewLines(providers.LinesConfig{
+			Channel: c.Name, IDs: []arbiter.LineID{arbiter.LineA, arbiter.LineB, arbiter.LineR}, StaleAfter: choice.StaleAfter, Silence: choice.Silence,
+		}, c.Pipeline, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		f.Channels = append(f.Channels, c)
+	}
+	return f
+}
+
+// tick is the feed's part of a tick.
+func (f *Feed) tick(now market.Nanos) {
+	for i := range f.Channels {
+		f.Channels[i].Lines.OnTick(now)
+	}
+	f.Judge.OnTick(now)
+	f.Choice.OnTick(now)
 }
 
 func (w *world) send(t *testing.T) {
@@ -258,6 +325,7 @@ func TestPages(t *testing.T) {
 		{"GET", "/nothing", 404, `{"error":"no such page: / lists them"}`},
 		{"GET", "/debug/pprof/", 404, "no such page"},
 		{"POST", "/health", 405, `{"error":"want GET or HEAD"}`},
+		{"GET", "/providers/sim/sim", 405, `{"error":"want POST"}`},
 		{"DELETE", "/nothing", 405, "want GET or HEAD"},
 	} {
 		code, header, body := get(c.method, c.path, "", nil)
@@ -268,7 +336,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s %s: header %v", c.method, c.path, header)
 		}
 	}
-	if code, _, body := get("POST", "/feeds", "", strings.NewReader(strings.Repeat("x", 100))); code != 413 || !strings.Contains(body, "error") {
+	if code, _, body := get("POST", "/feeds", "", strings.NewReader(strings.Repeat("x", 5000))); code != 413 || !strings.Contains(body, "error") {
 		t.Errorf("a body: %d %s", code, body)
 	}
 	if code, _, body := get("GET", "/?"+strings.Repeat("x", 10<<10), "", nil); code != 431 || !strings.Contains(body, "error") {
@@ -337,7 +405,7 @@ func TestFeeds(t *testing.T) {
 	if len(f.Epochs) != 1 || f.Epochs[0].Reason != "started" || f.Epochs[0].From != 1 {
 		t.Errorf("epochs %+v", f.Epochs)
 	}
-	if len(f.Lines) != 3 || strings.Contains(body, `"lines":null`) {
+	if len(f.Lines) != 4 || strings.Contains(body, `"lines":null`) {
 		t.Fatalf("lines %+v", f.Lines)
 	}
 	for i := range f.Lines[:2] {
@@ -375,14 +443,14 @@ func TestLineBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := s.loop.LastStamp
-	s.feeds[0].health[arbiter.LineB] = arbiter.LineHealth{
+	s.channels[0].health[arbiter.LineB] = arbiter.LineHealth{
 		LastRecv: now - 3*market.Second, HighWater: 100, Epoch: 1, Behind: 20, BehindSince: now - 2*market.Second,
 	}
 	r := w.monitor.feed(0, s)
 	if l := &r.Lines[1]; l.HighWater != 100 || l.Behind != 20 || l.BehindFor != 2*time.Second || *l.LastAge != 3*time.Second {
 		t.Errorf("line B: %+v", l)
 	}
-	s.feeds[0].health[arbiter.LineB] = arbiter.LineHealth{LastRecv: market.UndefTime, BehindSince: market.UndefTime, Behind: 7}
+	s.channels[0].health[arbiter.LineB] = arbiter.LineHealth{LastRecv: market.UndefTime, BehindSince: market.UndefTime, Behind: 7}
 	r = w.monitor.feed(0, s)
 	if l := &r.Lines[1]; l.BehindFor != 0 || l.LastAge != nil {
 		t.Errorf("line B before its first packet: %+v", l)

@@ -30,7 +30,7 @@ func (m *Monitor) find(dataset string, symbols []string) (f *Feed, ids []market.
 		return nil, nil, ErrTooMany
 	}
 	for i := range m.src.Feeds {
-		of := m.src.Feeds[i].Pipeline.Config().Publisher.Dataset
+		of := m.src.Feeds[i].dataset()
 		if dataset != of && (dataset != "" || len(m.src.Feeds) > 1) {
 			continue
 		}
@@ -55,7 +55,7 @@ func (m *Monitor) Book(ctx context.Context, dataset, symbol string, depth int) (
 	}
 	sides := [2][]book.Level{make([]book.Level, 0, depth), make([]book.Level, 0, depth)}
 	err = m.call(ctx, func() {
-		books := f.Pipeline.Books()
+		books := f.Choice.Books()
 		sides[0] = books.Levels(ids[0], market.Bid, sides[0])
 		sides[1] = books.Levels(ids[0], market.Ask, sides[1])
 	})
@@ -63,7 +63,7 @@ func (m *Monitor) Book(ctx context.Context, dataset, symbol string, depth int) (
 		return nil, err
 	}
 	return &BookReport{
-		Dataset: f.Pipeline.Config().Publisher.Dataset, Symbol: symbol, Instrument: uint32(ids[0]), At: time.Now(),
+		Dataset: f.dataset(), Symbol: symbol, Instrument: uint32(ids[0]), At: time.Now(),
 		Bids: levels(sides[0]), Asks: levels(sides[1]),
 	}, nil
 }
@@ -77,7 +77,7 @@ func (m *Monitor) BBOs(ctx context.Context, dataset string, symbols []string) ([
 	all := make([]book.BBO, len(ids))
 	err = m.call(ctx, func() {
 		for i, id := range ids {
-			all[i] = f.Pipeline.Books().BBO(id)
+			all[i] = f.Choice.Books().BBO(id)
 		}
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (m *Monitor) BBOs(ctx context.Context, dataset string, symbols []string) ([
 	reports := make([]BBOReport, len(ids))
 	for i, id := range ids {
 		reports[i] = BBOReport{
-			Dataset: f.Pipeline.Config().Publisher.Dataset, Symbol: symbols[i], Instrument: uint32(id), At: now,
+			Dataset: f.dataset(), Symbol: symbols[i], Instrument: uint32(id), At: now,
 			Bid: best(all[i].Bid), Ask: best(all[i].Ask),
 		}
 	}

@@ -15,6 +15,9 @@
 // A Witness goes between a pipeline and its stream, and remembers the latest gaps and epochs. A
 // Latency is told by the loop when datagrams were received and published.
 //
-// The server answers GET and HEAD only, and takes no bodies. It speaks HTTP without TLS: on other
-// than loopback addresses it must have a token, and should have a proxy or a private network.
+// The server answers GET and HEAD. The one thing that can be done by it, with POST, is to have a say in which
+// provider of a feed is believed: Monitor.Act. It speaks HTTP without TLS: on other than loopback addresses it
+// must have a token, and should have a proxy or a private network. Without a token whoever can connect from this
+// machine may use it, but no page in a browser: a POST must have JSON as its content type, and a loopback
+// address as its host.
 package admin

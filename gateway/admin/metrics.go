@@ -37,6 +37,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	} else {
 		c.feeds(e, s)
 		c.loop(e, s)
+		c.journal(e)
 	}
 	if st, err := c.monitor.subscribers(ctx); err != nil {
 		up = 0
@@ -75,8 +76,9 @@ func (c collector) feeds(e emitter, s *state) {
 		e.counter("consolidated_records", "Records of the consolidated dataset that were published.", s.consolidated)
 		e.gauge("consolidated_subscribers", "Sessions of the consolidated dataset.", float64(sessions[from.Dataset]))
 	}
-	for i := range s.feeds {
-		from := &s.feeds[i]
+	c.providers(e, s)
+	for i := range s.channels {
+		from := &s.channels[i]
 		r := c.monitor.feed(i, s)
 		name := r.Name
 		from.ledger.Walk(func(counter string, value uint64, sentence string) {
@@ -93,6 +95,9 @@ func (c collector) feeds(e emitter, s *state) {
 		}
 		if from.rebuildable {
 			c.rebuilds(e, name, &from.rebuilds)
+		}
+		if from.snapshots != nil {
+			c.snapshots(e, name, from.snapshots)
 		}
 		for _, count := range []struct {
 			name, sentence string
@@ -143,6 +148,13 @@ func (c collector) line(e emitter, feed string, l *LineReport) {
 	e.gauge("line_behind_seconds", "Time since the first of those messages became known, 0 if there are none.", l.BehindFor.Seconds(), labels...)
 	if l.Requests != nil {
 		c.requests(e, labels, l.Requests)
+	}
+	if l.TCP != nil {
+		c.tcp(e, labels, l.TCP)
+	}
+	if l.Judged != nil {
+		e.gauge("line_state", "2 if the line is OK, 1 if it is SUSPECT, 0 if it is DOWN.", rankValue(l.Judged.Rank), labels...)
+		e.counter("line_opened", "Times that the line's breaker opened.", l.Judged.Opened, labels...)
 	}
 	if l.LastAge != nil {
 		e.gauge("line_last_age_seconds", "Time since the line's last packet of the session.", l.LastAge.Seconds(), labels...)

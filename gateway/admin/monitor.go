@@ -13,10 +13,13 @@ import (
 	"tidegate/gateway"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
+	"tidegate/gateway/providers"
+	"tidegate/gateway/recovery"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	"tidegate/market"
 	"tidegate/sinks/capture"
+	"tidegate/sinks/journal"
 )
 
 // SilenceMax is how long a line, or a feed, may be without a datagram before it is called silent.
@@ -33,11 +36,32 @@ const (
 	answerMax = time.Second
 )
 
-// A Feed is one of the loop's feeds.
+// A Feed is one of the gateway's feeds: what its providers send, and the choice among them.
 type Feed struct {
-	Name     string // as the loop calls it
-	Pipeline *gateway.Pipeline
+	Name     string
+	Choice   *providers.Feed
+	Judge    *providers.Judge
 	Witness  *Witness
+	Channels []Channel // one of each provider, in the order of the choice
+}
+
+// dataset is what subscribers ask for. It is the same for all providers.
+func (f *Feed) dataset() string { return f.Channels[0].Pipeline.Config().Publisher.Dataset }
+
+// A Channel is what one provider of a feed sends. The loop owns it.
+type Channel struct {
+	Name      string // as the loop calls it
+	Pipeline  *gateway.Pipeline
+	Lines     *providers.Lines
+	Snapshots *recovery.Snapshots // nil: there are no servers
+	TCP       *TCPLine            // nil: there is none
+}
+
+// A TCPLine is a line that comes by a connection.
+type TCPLine struct {
+	ID      arbiter.LineID
+	Address string
+	Line    *recovery.SoupLine
 }
 
 // A Consolidated is the dataset over the loop's feeds.
@@ -58,12 +82,16 @@ type Sources struct {
 	Consolidated Consolidated
 	Capture      *capture.Recorder // nil: nothing is recorded
 	CapturePath  string
+	Journal      *journal.Journal // nil: there is none
+	JournalDir   string
 }
 
 // A Monitor looks at a running gateway. Its methods may be called by any goroutine, but not on the
 // loop.
 type Monitor struct {
-	src Sources
+	src      Sources
+	channels []channel // of all feeds
+	ticked   []func()  // to be called at the end of a tick; owned by the loop
 
 	mu      sync.Mutex // of the rest
 	last    *state
@@ -73,12 +101,22 @@ type Monitor struct {
 	queries int
 }
 
+// channel is a channel with the feed that it belongs to.
+type channel struct {
+	*Channel
+	of *Feed
+}
+
 // NewMonitor returns a monitor.
 func NewMonitor(src Sources) *Monitor {
 	m := &Monitor{src: src}
-	for _, f := range src.Feeds {
+	for i := range src.Feeds {
+		f := &src.Feeds[i]
+		for j := range f.Channels {
+			m.channels = append(m.channels, channel{&f.Channels[j], f})
+		}
 		m.lookups = append(m.lookups, stream.NewLookup(f.Witness.Directory()))
-		m.listed = append(m.listed, listing{feed: f.Name, dataset: f.Pipeline.Config().Publisher.Dataset, directory: f.Witness.Directory()})
+		m.listed = append(m.listed, listing{feed: f.Name, dataset: f.dataset(), directory: f.Witness.Directory()})
 	}
 	if c := src.Consolidated; c.Stream != nil {
 		m.listed = append(m.listed, listing{dataset: c.Dataset, directory: c.Stream.Directory()})
@@ -90,11 +128,12 @@ func NewMonitor(src Sources) *Monitor {
 type state struct {
 	at           time.Time
 	loop         lines.Stats
-	feeds        []feedState
+	channels     []channelState
+	feeds        []choiceState
 	consolidated uint64 // records published
 }
 
-type feedState struct {
+type channelState struct {
 	ledger arbiter.Ledger
 	health [arbiter.LinesMax]arbiter.LineHealth
 	counts gateway.Counts
@@ -105,6 +144,18 @@ type feedState struct {
 	asks        bool // for retransmission
 	rebuilds    gateway.RebuildCounts
 	rebuildable bool
+
+	judged    []providers.LineLedger
+	snapshots *recovery.Ledger // nil: there are no servers
+}
+
+// OnTick ends a tick. It is called on the loop, when all feeds had theirs.
+func (m *Monitor) OnTick() {
+	for i, f := range m.ticked {
+		f()
+		m.ticked[i] = nil
+	}
+	m.ticked = m.ticked[:0]
 }
 
 // call has f run on the loop. It returns lines.ErrStopped if that is over.
@@ -124,19 +175,14 @@ func (m *Monitor) state(ctx context.Context) (*state, error) {
 	if m.last != nil && time.Since(m.last.at) < stateAge {
 		return m.last, nil
 	}
-	s := &state{feeds: make([]feedState, len(m.src.Feeds))} // made here, so that the loop only copies
+	s := &state{channels: make([]channelState, len(m.channels)), feeds: make([]choiceState, len(m.src.Feeds))} // made here, so that the loop mostly copies
 	err := m.call(ctx, func() {
 		s.loop = m.src.Loop.Stats()
+		for i := range m.channels {
+			s.channels[i].take(&m.channels[i])
+		}
 		for i := range m.src.Feeds {
-			f, to := &m.src.Feeds[i], &s.feeds[i]
-			to.ledger, _ = f.Pipeline.Ledger()
-			for id := range to.health {
-				to.health[id], _ = f.Pipeline.LineHealth(arbiter.LineID(id))
-			}
-			to.counts = f.Pipeline.Counts()
-			to.gaps, to.epochs = f.Witness.gaps, f.Witness.epochs
-			to.requests, to.asks = f.Pipeline.Requests()
-			to.rebuilds, to.rebuildable = f.Pipeline.Rebuilds(), f.Pipeline.Rebuildable() == nil
+			s.feeds[i].take(&m.src.Feeds[i], s.loop.LastStamp)
 		}
 		if c := m.src.Consolidated.Stream; c != nil {
 			s.consolidated = c.Published()
@@ -150,6 +196,24 @@ func (m *Monitor) state(ctx context.Context) (*state, error) {
 	return s, nil
 }
 
+// take copies what the loop owns of a channel. It runs on the loop.
+func (s *channelState) take(c *channel) {
+	p := c.Pipeline
+	s.ledger, _ = p.Ledger()
+	for id := range s.health {
+		s.health[id], _ = p.LineHealth(arbiter.LineID(id))
+	}
+	s.counts = p.Counts()
+	s.gaps, s.epochs = c.of.Witness.gaps, c.of.Witness.epochs
+	s.requests, s.asks = p.Requests()
+	s.rebuilds, s.rebuildable = p.Rebuilds(), p.Rebuildable() == nil
+	s.judged = c.Lines.Ledger()
+	if c.Snapshots != nil {
+		l := c.Snapshots.Ledger()
+		s.snapshots = &l
+	}
+}
+
 // Feeds reports on everything that comes in.
 func (m *Monitor) Feeds(ctx context.Context) (*FeedsReport, error) {
 	s, err := m.state(ctx)
@@ -158,14 +222,14 @@ func (m *Monitor) Feeds(ctx context.Context) (*FeedsReport, error) {
 	}
 	ring := m.src.Ring.Stats()
 	r := &FeedsReport{
-		At: s.at, Ring: RingReport(ring), Capture: m.capture(),
+		At: s.at, Ring: RingReport(ring), Capture: m.capture(), Journal: m.journal(), Providers: m.providers(s),
 		Loop: LoopReport{
 			Polls: s.loop.Polls, Batches: s.loop.Batches, BatchMax: s.loop.BatchMax,
 			Spins: s.loop.Spins, Parks: s.loop.Parks, Commands: s.loop.Commands,
 		},
 	}
 	sessions := m.src.Sessions()
-	for i := range m.src.Feeds {
+	for i := range m.channels {
 		f := m.feed(i, s)
 		f.Subscribers = sessions[f.Dataset]
 		r.Feeds = append(r.Feeds, f)
@@ -190,12 +254,13 @@ func (m *Monitor) capture() *CaptureReport {
 	}
 }
 
+// feed reports on a channel.
 func (m *Monitor) feed(i int, s *state) FeedReport {
-	f, from := &m.src.Feeds[i], &s.feeds[i]
+	f, from := &m.channels[i], &s.channels[i]
 	cfg, c := f.Pipeline.Config(), &from.counts
 	r := FeedReport{
 		Name: f.Name, Dataset: cfg.Publisher.Dataset, Protocol: cfg.Feed.String(),
-		Instruments: len(f.Witness.Directory().All()),
+		Instruments: len(f.of.Witness.Directory().All()),
 		Messages:    c.Messages, Events: c.Events, Trades: c.Trades, Volume: c.Volume, Clears: c.Clears,
 		Suspect: c.Suspect, Faults: c.Faults(), Verdicts: make(map[string]uint64),
 		Balanced: from.ledger.Balanced() == nil && c.Balanced() == nil,
@@ -218,61 +283,17 @@ func (m *Monitor) feed(i int, s *state) FeedReport {
 			Number: e.Number, Session: r.Session, Reason: e.Reason.String(), From: e.From, At: timeOf(e.TsRecv),
 		})
 	})
-	for j := range s.loop.Lines {
-		if l := &s.loop.Lines[j]; l.Feed == f.Name {
-			r.Receiving = r.Receiving || l.Line != arbiter.LineR && heard(l, s)
-			line := lineReport(l, &from.ledger.Lines[l.Line])
-			line.take(&from.health[l.Line], s.loop.LastStamp)
-			if from.asks && l.Line == arbiter.LineR {
-				line.Requests = requestsReport(&l.Requests)
-			}
-			r.Lines = append(r.Lines, line)
-		}
-	}
-	k := 0
-	for j := range s.loop.Lines {
-		if l := &s.loop.Lines[j]; l.Feed == f.Name {
-			r.Lines[k].Silent = r.Receiving && l.Line != arbiter.LineR && !heard(l, s)
-			k++
-		}
-	}
+	m.lines(&r, f, from, s)
 	if from.asks {
 		r.Retransmit = retransmitReport(&from.requests)
 	}
 	if from.rebuildable {
 		r.Rebuilds = &from.rebuilds
 	}
-	return r
-}
-
-// heard reports whether something came on a line in the last SilenceMax. Of line R that means nothing: it
-// brings what was asked for, and nothing else.
-func heard(l *lines.LineStats, s *state) bool {
-	return l.LastStamp.Defined() && s.loop.LastStamp-l.LastStamp <= market.Nanos(SilenceMax)
-}
-
-func lineReport(l *lines.LineStats, ledger *arbiter.LineLedger) LineReport {
-	r := LineReport{
-		Name: l.Line.String(), Address: l.Addr.String(), Last: timeOf(l.LastStamp),
-		Packets: l.Packets, Bytes: l.Bytes, KernelDrops: l.KernelDrops, Truncated: l.Truncated, Errors: l.Errors,
-		ReceiveBuffer: l.ReceiveBuffer, ReceiveBufferAsked: l.ReceiveBufferAsked, Warning: l.Warning, Ledger: *ledger,
-	}
-	if l.LastError != nil {
-		r.LastError = l.LastError.Error()
+	if from.snapshots != nil {
+		r.Snapshots = snapshotsReport(from.snapshots)
 	}
 	return r
-}
-
-// take takes in what the arbiter knows of the line, as of now.
-func (r *LineReport) take(h *arbiter.LineHealth, now market.Nanos) {
-	r.HighWater, r.Behind = h.HighWater, h.Behind
-	if h.BehindSince.Defined() {
-		r.BehindFor = max(time.Duration(now-h.BehindSince), 0)
-	}
-	if h.Epoch != 0 && h.LastRecv.Defined() {
-		age := max(time.Duration(now-h.LastRecv), 0)
-		r.LastAge = &age
-	}
 }
 
 // timeOf returns the zero time for no time.

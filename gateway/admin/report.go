@@ -26,6 +26,9 @@ type FeedsReport struct {
 	Loop    LoopReport     `json:"loop"`
 	Ring    RingReport     `json:"ring"`
 	Capture *CaptureReport `json:"capture,omitempty"`
+	Journal *JournalReport `json:"journal,omitempty"`
+	// Providers is the choice among the providers of each feed. Feeds has what each of them sends.
+	Providers []ChoiceReport `json:"providers"`
 	// Consolidated is the dataset over all feeds, left out where there is none.
 	Consolidated *ConsolidatedReport `json:"consolidated,omitempty"`
 }
@@ -38,9 +41,9 @@ type ConsolidatedReport struct {
 	Subscribers int    `json:"subscribers"`
 }
 
-// A FeedReport is the state of a feed.
+// A FeedReport is the state of what one provider of a feed sends.
 type FeedReport struct {
-	Name        string            `json:"name"`
+	Name        string            `json:"name"` // FEED/PROVIDER, or FEED where that has one
 	Dataset     string            `json:"dataset"`
 	Protocol    string            `json:"protocol"`
 	Receiving   bool              `json:"receiving"` // something came in the last SilenceMax
@@ -64,6 +67,8 @@ type FeedReport struct {
 	Retransmit *RetransmitReport `json:"retransmit,omitempty"`
 	// Rebuilds says how books were made anew from snapshots, left out where they cannot be.
 	Rebuilds *gateway.RebuildCounts `json:"rebuilds,omitempty"`
+	// Snapshots says what was had from snapshot servers, left out where there are none.
+	Snapshots *SnapshotsReport `json:"snapshots,omitempty"`
 }
 
 // A RetransmitReport is the account of requests for retransmission.
@@ -112,6 +117,8 @@ type LineReport struct {
 	Warning            string             `json:"warning,omitempty"`
 	Ledger             arbiter.LineLedger `json:"ledger"`
 	Requests           *RequestsReport    `json:"requests,omitempty"` // of a line R that answers come by
+	Judged             *BreakerReport     `json:"judged,omitempty"`   // of every line but R
+	TCP                *TCPReport         `json:"tcp,omitempty"`      // of a line that comes by a connection
 }
 
 // A RequestsReport says what became of requests and answers at the socket of a line R.

@@ -40,8 +40,8 @@ func TestNoRetransmitReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	without := *s
-	without.feeds = []feedState{s.feeds[0]}
-	without.feeds[0].asks, without.feeds[0].rebuildable = false, false
+	without.channels = []channelState{s.channels[0]}
+	without.channels[0].asks, without.channels[0].rebuildable = false, false
 	if f := w.monitor.feed(0, &without); f.Retransmit != nil || f.Rebuilds != nil || f.Lines[2].Requests != nil {
 		t.Errorf("retransmission %+v, rebuilds %+v, line R %+v", f.Retransmit, f.Rebuilds, f.Lines[2].Requests)
 	}
@@ -50,7 +50,7 @@ func TestNoRetransmitReport(t *testing.T) {
 // Rebuilds are reported while they are under way, and when they are done.
 func TestRebuildReport(t *testing.T) {
 	w := newWorld(t)
-	p := w.monitor.src.Feeds[0].Pipeline
+	p := w.monitor.channels[0].Pipeline
 	var err error
 	if callErr := w.loop.Call(context.Background(), func() { err = p.BeginRebuild(1 << 20) }); callErr != nil || err != nil {
 		t.Fatal(callErr, err)

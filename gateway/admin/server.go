@@ -10,8 +10,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +31,7 @@ type Config struct {
 	Pprof   bool   // serve profiles
 	Version string
 	Monitor *Monitor
+	Log     *slog.Logger // of what operators do; nil for nobody
 }
 
 // Limits of requests.
@@ -37,7 +40,7 @@ const (
 	writeTimeout = 10 * time.Second
 	idleTimeout  = time.Minute
 	headerMax    = 8 << 10
-	bodyMax      = 1 // a body is never read
+	bodyMax      = 4 << 10
 	connections  = 256
 )
 
@@ -115,9 +118,12 @@ type page struct {
 // pages are answered in JSON. The index, metrics and profiles are not here: they differ.
 var pages = []page{
 	{"/health", "Is the gateway at work? 200 or 503.", (*Server).health},
-	{"/ready", "Does a feed receive? 200 or 503.", (*Server).ready},
-	{"/feeds", "Feeds, lines, ledgers, gaps, epochs, the consolidated dataset, loop, ring, recording.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
+	{"/ready", "Does a feed receive, and is it fresh? 200 or 503.", (*Server).ready},
+	{"/feeds", "Feeds, lines, ledgers, gaps, epochs, providers, the consolidated dataset, loop, ring, recording, journal.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Feeds(ctx)
+	}},
+	{"/providers", "Which provider of each feed is believed, and why. POST /providers/FEED/PROVIDER with {\"force\": \"open\"}, \"closed\" or \"none\", or {\"prefer\": true} or false.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
+		return s.cfg.Monitor.Providers(ctx)
 	}},
 	{"/subscribers", "Who is connected, and what they got.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Subscribers(ctx)
@@ -158,6 +164,10 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 	if !s.authorized(c) {
 		c.Response.Header.Set("WWW-Authenticate", "Bearer")
 		refuse(c, fasthttp.StatusUnauthorized, "want the header Authorization: Bearer TOKEN")
+		return
+	}
+	if strings.HasPrefix(string(c.Path()), actionPrefix) {
+		s.act(c)
 		return
 	}
 	if !c.IsGet() && !c.IsHead() {
@@ -219,6 +229,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &p):
 		return p.status
+	case errors.Is(err, ErrWish):
+		return fasthttp.StatusBadRequest
 	case errors.Is(err, ErrUnknown):
 		return fasthttp.StatusNotFound
 	case errors.Is(err, ErrTooMany):
@@ -263,18 +275,34 @@ func (s *Server) health(ctx context.Context, _ *fasthttp.Args) (any, error) {
 	return r, nil
 }
 
-// ready is whether a feed receives.
+// ready is whether a feed receives and is fresh.
 func (s *Server) ready(ctx context.Context, _ *fasthttp.Args) (any, error) {
-	feeds, err := s.cfg.Monitor.Feeds(ctx)
+	r, err := s.cfg.Monitor.Feeds(ctx)
 	if err != nil {
 		return StatusReport{Reason: err.Error()}, nil
 	}
-	for i := range feeds.Feeds {
-		if feeds.Feeds[i].Receiving {
-			return StatusReport{OK: true}, nil
+	return readiness(r), nil
+}
+
+func readiness(r *FeedsReport) StatusReport {
+	receiving := make(map[string]bool) // by channel
+	for i := range r.Feeds {
+		receiving[r.Feeds[i].Name] = r.Feeds[i].Receiving
+	}
+	var reasons []string
+	for i := range r.Providers {
+		f := &r.Providers[i]
+		hears := slices.ContainsFunc(f.Providers, func(p ProviderReport) bool { return receiving[p.Channel] })
+		switch {
+		case !hears:
+			reasons = append(reasons, fmt.Sprintf("feed %s had no datagram for %v", f.Feed, SilenceMax))
+		case f.Stale:
+			reasons = append(reasons, fmt.Sprintf("feed %s is stale", f.Feed))
+		default:
+			return StatusReport{OK: true}
 		}
 	}
-	return StatusReport{Reason: fmt.Sprintf("no feed had a datagram for %v", SilenceMax)}, nil
+	return StatusReport{Reason: strings.Join(reasons, "; ")}
 }
 
 func (s *Server) book(ctx context.Context, args *fasthttp.Args) (any, error) {

@@ -2,6 +2,7 @@ package providers
 
 import (
 	"fmt"
+	"slices"
 
 	"tidegate/arbiter"
 	"tidegate/gateway"
@@ -116,6 +117,9 @@ func New(cfg Config, sink gateway.Sink, notices Notices) (*Feed, error) {
 
 // Port returns the sink of provider i's pipeline.
 func (f *Feed) Port(i int) gateway.Sink { return f.ports[i] }
+
+// Names returns the names of the providers, the preferred first. Any goroutine may call it.
+func (f *Feed) Names() []string { return slices.Clone(f.cfg.Names) }
 
 // Attach tells the feed which pipeline publishes to port i.
 func (f *Feed) Attach(i int, p *gateway.Pipeline) { f.ports[i].pipeline = p }
