@@ -61,6 +61,8 @@ func (s Staleness) String() string {
 // to it would switch again if it fails.
 type rank uint8
 
+const reliable rank = 2 // and better: the breaker is closed
+
 // A Feed chooses among the providers of one feed. One goroutine owns it and their pipelines. It allocates
 // nothing per event.
 type Feed struct {
@@ -205,7 +207,7 @@ func (p *port) weigh(now market.Nanos) {
 	if p.heard {
 		r = 1
 		if p.state == breaker.Closed {
-			r = 2
+			r = reliable
 			if p.gapped == 0 {
 				r = 3
 			}
@@ -233,7 +235,7 @@ func (f *Feed) choose(now market.Nanos) (d Decision, ok bool) {
 		if best.index == f.preferred {
 			d.Reason = Operator
 		}
-		return d, d.Reason == Operator || now-best.since >= f.cfg.FailBack
+		return d, d.Reason == Operator || best.ranked >= reliable && now-best.since >= f.cfg.FailBack
 	case !a.heard: // the start
 		d.Reason = Unheard
 		return d, now-f.heard >= f.cfg.StartGrace

@@ -212,6 +212,47 @@ func TestOneProvider(t *testing.T) {
 	})
 }
 
+// TestNobodyBetter: when the active provider fails after the preferred one, nothing is gained by a switch back; and
+// what is said of a provider on probation is what was wrong with it.
+func TestNobodyBetter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, 9, twoProviders())
+		var told []providers.Verdict
+		var err error
+		w.judge, err = providers.NewJudge(w.feed, nil, func(v providers.Verdict) { told = append(told, v) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.run(3 * market.Second)
+		w.paths[0].drop = true
+		w.run(10 * market.Second)
+		w.paths[1].drop = true
+		w.run(5 * market.Second)
+		if l := w.feed.Ledger(); l.Active != "vendor" || len(w.out.switches) != 1 {
+			t.Fatalf("active %s, switches %v", l.Active, w.out.switches)
+		}
+		w.paths[0].drop, w.paths[1].drop = false, false
+		w.run(10 * market.Second)
+		probations := 0
+		for _, v := range told {
+			if v.State != breaker.Closed && v.Reason == providers.Fresh {
+				t.Errorf("not to be relied on, because it is fresh: %+v", v)
+			}
+			if v.State == breaker.HalfOpen {
+				probations++
+			}
+		}
+		if probations < 2 {
+			t.Errorf("%d times on probation: %+v", probations, told)
+		}
+		for _, s := range w.out.stale {
+			if s.Stale && s.Reason == providers.Fresh {
+				t.Errorf("stale: %s", s)
+			}
+		}
+	})
+}
+
 // TestLateVenue: a provider that comes long after the start is down until then, told once, and fresh from
 // its first event on.
 func TestLateVenue(t *testing.T) {

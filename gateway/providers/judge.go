@@ -56,8 +56,11 @@ func (j *Judge) OnTick(now market.Nanos) {
 			state = breaker.Open // until it comes: nothing speaks against one that is there for the first time
 		}
 		told := &j.told[i]
-		if state == told.State && (reason == told.Reason || state != breaker.Closed && reason == Fresh) {
-			continue // while it is not closed, what opened it stays the reason
+		if state != breaker.Closed && reason == Fresh {
+			reason, by = told.Reason, told.By // on probation, what opened it stays the reason
+		}
+		if state == told.State && reason == told.Reason {
+			continue
 		}
 		j.tell(Verdict{At: now, By: by, Provider: uint8(i), State: state, Reason: reason})
 	}

@@ -93,8 +93,11 @@ func (l *Lines) OnTick(now market.Nanos) {
 		line := &l.of[i]
 		reason, by := l.assess(line.told.Line, now)
 		state := line.breaker.OnTick(now, reason == Fresh || reason == Unheard)
-		if told := &line.told; state == told.State && (reason == told.Reason || state != breaker.Closed && reason == Fresh) {
-			continue // while it is not closed, what opened it stays the reason
+		if state != breaker.Closed && reason == Fresh {
+			reason, by = line.told.Reason, line.told.By // on probation, what opened it stays the reason
+		}
+		if told := &line.told; state == told.State && reason == told.Reason {
+			continue
 		}
 		line.told = LineVerdict{At: now, By: by, Line: line.told.Line, State: state, Reason: reason}
 		if l.watch != nil {
