@@ -214,7 +214,7 @@ func (c *channels) notApplied(b []byte) {
 	if s.Unknown == nil {
 		s.Unknown = make(map[string]uint64)
 	}
-	if _, ok := s.Unknown[name]; !ok && len(s.Unknown) == unknownMax {
+	if _, ok := s.Unknown[name]; !ok && len(s.Unknown) >= unknownMax {
 		name = "others"
 	}
 	s.Unknown[name]++

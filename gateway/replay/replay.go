@@ -156,6 +156,10 @@ func (r *run) open() error {
 		}
 		r.sources = append(r.sources, src)
 	}
+	if r.opt.Feed != "" && r.channels.described == nil {
+		r.close()
+		return fmt.Errorf("feed %q: no input is a recording that describes its feeds", r.opt.Feed)
+	}
 	return nil
 }
 
