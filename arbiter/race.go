@@ -18,7 +18,8 @@ type Race struct {
 	first   market.Nanos               // venue time of whoever is first
 	marks   [raceMarksMax]milestone    // times of first, oldest first, as a ring
 	head, n int
-	reached milestone // the newest mark that is older than after
+	reached milestone                  // the newest mark that is older than after
+	caught  [ProvidersMax]market.Nanos // what was first delivered up to this time puts nobody behind: see CatchUp
 	legs    [ProvidersMax]leg
 	flag    milestone // of the running comparison; its event is 0 while there is none
 	winner  int
@@ -66,6 +67,9 @@ func (r *Race) OnEvent(i int, tsEvent, tsRecv market.Nanos) {
 
 // mark notes the time of whoever is first, unless the last note is too fresh.
 func (r *Race) mark(now market.Nanos) {
+	if r.first <= r.reached.event {
+		return // it is known since when
+	}
 	if r.n > 0 {
 		last := r.marks[(r.head+r.n-1)%raceMarksMax]
 		if last.event >= r.first || now-last.recv < r.after/(raceMarksMax-2) {
@@ -97,7 +101,7 @@ func (r *Race) OnTick(now market.Nanos) {
 // Behind reports whether provider i has not delivered what another one delivered longer than the limit
 // ago; and since when that is known elsewhere. Call OnTick first.
 func (r *Race) Behind(i int) (since market.Nanos, behind bool) {
-	return r.reached.recv, r.newest[i] < r.reached.event
+	return r.reached.recv, r.newest[i] < r.reached.event && r.reached.recv > r.caught[i]
 }
 
 // compare measures by how much the others are later than whoever delivers a venue time first.
@@ -135,9 +139,9 @@ func (r *Race) Margin(i int) Margin { return r.legs[i].margin }
 // Forget forgets what provider i delivered: it began anew.
 func (r *Race) Forget(i int) { r.newest[i] = 0 }
 
-// CatchUp notes that provider i got what it had missed in another way, from a snapshot. If it is behind after all,
-// the next event that another one delivers shows it.
-func (r *Race) CatchUp(i int) { r.newest[i] = max(r.newest[i], r.first) }
+// CatchUp notes that provider i got what it had missed in another way, from a snapshot. That may hold what others are
+// about to deliver; so if it is behind after all, what they deliver later than the limit from now shows it.
+func (r *Race) CatchUp(i int, now market.Nanos) { r.caught[i] = now + r.after }
 
 // Restart begins anew with provider i, which saw the venue's clock set back. The others are not behind it before
 // they have seen that too, or have delivered less.

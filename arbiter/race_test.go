@@ -164,7 +164,9 @@ func TestRaceCatchUp(t *testing.T) {
 	if _, behind := race.Behind(0); !behind {
 		t.Fatal("not behind")
 	}
-	race.CatchUp(0)
+	race.CatchUp(0, at)
+	at += 10 * market.Millisecond
+	race.OnEvent(1, at, at) // the snapshot had it too
 	for range 100 {
 		at += market.Second
 		race.OnTick(at)

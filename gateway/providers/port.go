@@ -138,7 +138,7 @@ func (p *port) OnEpoch(e arbiter.Epoch) {
 // OnRebuild has the provider's books published anew, if it is active. See gateway.Rebuilder.
 func (p *port) OnRebuild(ids []market.InstrumentID, now market.Nanos) {
 	if !p.pipeline.Suspect() {
-		p.feed.race.CatchUp(p.index) // else a quiet market would leave it behind for as long as it is quiet
+		p.feed.race.CatchUp(p.index, now) // else a quiet market would leave it behind for as long as it is quiet
 	}
 	if p.feed.active != p {
 		return
