@@ -14,7 +14,7 @@ import (
 	"tidegate/market"
 )
 
-var planDays = flag.Int("plan-days", 7, "days of minutes in TestPlans")
+var planDays = flag.Int("plan-days", 1, "days of minutes in TestPlans: a week, 7, takes minutes to make")
 
 // A plan is what EXPLAIN says, as far as the test looks at it.
 type plan struct {
