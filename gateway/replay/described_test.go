@@ -289,3 +289,25 @@ func FuzzRecording(f *testing.F) {
 		}
 	})
 }
+
+// An input was given at a tick, after what was due at it: here a gap of the first provider is given up half a
+// millisecond before. A replay has no tick of its own in between.
+func TestTickBeforeInput(t *testing.T) {
+	lineB := netip.AddrPortFrom(groupA.Addr(), 26_401)
+	at := noon + 50*market.Millisecond + 400*market.Microsecond
+	before := []record{
+		oneMessage,
+		{noon, groupA, mold("ONE", 3, itchAdd(3, 100, 10_0000))},
+		{at - 500*market.Microsecond, lineB, oneMessage.payload},
+	}
+	switched := record{at, recorded.Addr, providers.AppendDecision(nil, 0, providers.Decision{At: at, Provider: 1, Reason: providers.Gapped})}
+	s := replayFiles(t, pcapOf(t, recordingOf(t, layoutOf("a", "b"), append(before, switched)...)...)).Summary
+	if a := s.Feeds[0].Providers[0]; a.Forwarded != 2 || a.Standby != 0 {
+		t.Errorf("%d events of the first provider were published, %d were not: want both published, before the switch", a.Forwarded, a.Standby)
+	}
+	begun := record{at, recorded.Addr, recovery.AppendInput(nil, 0, recovery.Input{Kind: recovery.Begin, At: at, Number: 1 << 20})}
+	s = replayFiles(t, pcapOf(t, recordingOf(t, layoutOf("a", "b"), append(before, begun)...)...)).Summary
+	if kept := s.Channels[0].Snapshots.KeptMax; kept != 0 {
+		t.Errorf("%d bytes were kept of what was published before the snapshot was asked for", kept)
+	}
+}

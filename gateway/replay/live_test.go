@@ -336,11 +336,11 @@ func (l *livePath) send(now market.Nanos, b []byte) {
 	l.queue = append(l.queue, parcel{l.last, b})
 }
 
-// run lets time pass. A millisecond has a tick or none, as where a loop is busy, and commands are obeyed anywhere
-// between datagrams.
+// run lets time pass, in steps shorter than those at which a replay has ticks of its own. A step has a tick or none,
+// as where a loop is busy, and commands are obeyed anywhere between datagrams.
 func (w *world) run(d market.Nanos) {
 	for end := w.now() + d; w.now() < end; {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Duration(50+w.random.IntN(500)) * time.Microsecond)
 		now := w.now()
 		w.venue.OnTick(now)
 		for d, ok := w.venue.Next(); ok; d, ok = w.venue.Next() {
@@ -352,7 +352,7 @@ func (w *world) run(d market.Nanos) {
 				}
 			}
 		}
-		if w.random.IntN(400) == 0 && !w.healed {
+		if w.random.IntN(1200) == 0 && !w.healed {
 			w.trouble(now)
 		}
 		for w.deliver(now) {
@@ -493,7 +493,7 @@ func TestRecordingGivesLiveBytes(t *testing.T) {
 			}
 			numbers := [][]int{{1}, {2}, {3}, {2, 1}, {1, 1, 2}}[seed%5]
 			w := newWorld(t, seed, protocol, numbers...)
-			w.run(4 * market.Second)
+			w.run(3 * market.Second)
 			w.close()
 			result := w.wantReplayed()
 			refused += result.Summary.Recorded.Refused
