@@ -41,7 +41,7 @@ const (
 	Visible      byte = 'Y'
 	Hidden       byte = 'N'
 	Attributable byte = 'A' // visible, with the name of the firm
-	Conformant   byte = 'Z' // only from the venue: it chose
+	Conformant   byte = 'Z' // only from the venue
 )
 
 // Capacities of the firm.

@@ -25,8 +25,8 @@
 // sends is judged as far as a client must understand it, the side and the state of an order; reasons,
 // flags and options are lists that grow, and come as they are.
 //
-// The package keeps no state and does no I/O. Nothing allocates, and a Parse leaves no more behind than
-// a view: see Appendage. Any goroutine may call anything.
+// The package keeps no state and does no I/O. Parse does not allocate, and Append only what b lacks. What
+// Parse keeps of the bytes is a view: see Appendage. Any goroutine may call anything.
 //
 // # Messages
 //
@@ -91,15 +91,16 @@
 // # What is certain
 //
 // All of this was checked against public implementations of other authors, not against the
-// specification itself. Four agree on lengths and offsets, two of them of revision 1.05; of the messages
-// that came with later revisions (C, D and E from the client; X, G and K), on AIQCanceled's strategy and
-// on tags 29 and 30 there are three. On these they differ or are alone:
+// specification itself. Three of revision 1.05 and two of earlier editions agree on every length and
+// offset that they have. What fewer say:
 //
-//   - Tag 14 (route) and tag 24 (group) from the client: revision 1.05 seems to have 14 only from the
-//     venue, and 24 not in ReplaceOrder. Both are understood.
-//   - The codes of tag 29 are known from one source: they are not judged.
-//   - Conformant, and the rule that an appendage can be missing with its length, are known from two.
-//   - That quantity and price are out of range outside 1 to QuantityMax and 1 to LimitMax is the rule of
-//     OUCH 4.2, confirmed for 5.0 by two.
-//   - Trade corrections, which an early edition of 5.0 had, are in none of revision 1.05, nor here.
+//   - From the client C, D and E, from the venue X, G and K, and the strategy of AIQCanceled are not in
+//     the earlier editions: there are three sources.
+//   - Tag 14 (route) and tag 24 (group): by one source revision 1.05 has 14 only from the venue, and no 24
+//     in ReplaceOrder; earlier editions have both. Both are understood.
+//   - The codes of tag 29 are known from one source, and are not judged; the sizes of 29 and 30 from two.
+//   - That an appendage can be missing with its length, and the ranges 1 to QuantityMax and 1 to LimitMax,
+//     are known from two.
+//   - Which shares a quantity counts (open, executed) is said as OUCH 4.2 has it.
+//   - Trade corrections, which earlier editions have, are in none of revision 1.05, nor here.
 package ouch50

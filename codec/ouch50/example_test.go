@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"tidegate/codec/ouch50"
-	"tidegate/market"
 )
 
 // A client asks for an order, and the venue reads what it wants.
@@ -41,10 +40,7 @@ func Example() {
 		fmt.Println(err, m.Check())
 		return
 	}
-	limit, ok := m.Price.Price()
-	if !ok {
-		limit = market.UndefPrice // a market order
-	}
+	limit, _ := m.Price.Price() // market.UndefPrice if the order has none
 	o, _ := m.Appendage.Find(ouch50.TagPostOnly)
 	fmt.Println(ouch50.MarketSide(m.Side), m.Quantity, m.Symbol, limit, o.Code() == ouch50.PostOnly, m.ClOrdID)
 	// Output: B 300 TIDE 24.27 true my-1

@@ -23,8 +23,7 @@ func (m *SystemEvent) Parse(b []byte) error {
 	return nil
 }
 
-// MassCancelResponse ('X') answers a MassCancel, before the OrderCanceled of each order. TagSide and
-// TagGroupID are as in the request.
+// MassCancelResponse ('X') answers a MassCancel. TagSide and TagGroupID are as in the request.
 type MassCancelResponse struct {
 	Header
 	Firm      Firm
