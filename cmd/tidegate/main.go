@@ -46,6 +46,7 @@ type cli struct {
 	Run       runCmd       `cmd:"" help:"Run the gateway: live feeds in, subscribers served."`
 	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
 	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
+	Provider  providerCmd  `cmd:"" help:"Have a say in which provider of a feed a running gateway believes."`
 	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
 	Journal   journalCmd   `cmd:"" help:"Look into a journal: is it whole, and what is in it."`
 	Pg        pgCmd        `cmd:"" name:"pg" help:"Ticks in PostgreSQL: make a server, drain a journal into it, compare."`

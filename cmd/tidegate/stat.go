@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -22,21 +20,22 @@ import (
 )
 
 type statCmd struct {
-	URL   string        `name:"url" default:"http://127.0.0.1:8080" help:"Admin interface of the gateway."`
-	Token string        `env:"TIDEGATE_ADMIN_TOKEN" help:"Token of the admin interface, if it has one."`
+	adminClient
 	Watch time.Duration `short:"w" placeholder:"TIME" help:"Go on, and show everything again every so often."`
 	JSON  bool          `name:"json" help:"Print JSON: one document per look."`
 
+	Providers   bool   `help:"Show only the providers of each feed, with the latest switches."`
 	Instruments bool   `help:"List the instruments instead."`
 	Feed        string `placeholder:"NAME" help:"With --instruments: of this feed or dataset only."`
 	Prefix      string `arg:"" optional:"" help:"With --instruments: those whose symbols begin so."`
 }
 
-// stat is what one look gives.
+// stat is what one look gives: the first three, or the last.
 type stat struct {
-	Feeds       *admin.FeedsReport       `json:"feeds"`
-	Subscribers *admin.SubscribersReport `json:"subscribers"`
-	Latency     *admin.LatencyReport     `json:"latency"`
+	Feeds       *admin.FeedsReport       `json:"feeds,omitempty"`
+	Subscribers *admin.SubscribersReport `json:"subscribers,omitempty"`
+	Latency     *admin.LatencyReport     `json:"latency,omitempty"`
+	Providers   *admin.ProvidersReport   `json:"providers,omitempty"`
 }
 
 // Run looks once, or until it is interrupted.
@@ -51,14 +50,12 @@ func (c *statCmd) Run(ctx context.Context, con *console) error {
 		return usageError{errors.New("--feed: only with --instruments")}
 	case c.Instruments && c.Watch != 0:
 		return usageError{errors.New("--watch: not with --instruments")}
+	case c.Instruments && c.Providers:
+		return usageError{errors.New("--providers: not with --instruments")}
 	}
-	if !strings.Contains(c.URL, "://") {
-		c.URL = "http://" + c.URL
+	if err := c.check(); err != nil {
+		return err
 	}
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" {
-		return usageError{fmt.Errorf("--url %q: want one like http://127.0.0.1:8080", c.URL)}
-	}
-	c.URL = strings.TrimSuffix(c.URL, "/")
 	if c.Instruments {
 		return c.listInstruments(ctx, con.Out)
 	}
@@ -95,10 +92,15 @@ func (c *statCmd) Run(ctx context.Context, con *console) error {
 
 func (c *statCmd) look(ctx context.Context) (*stat, error) {
 	s := &stat{}
-	for _, page := range []struct {
+	type page struct {
 		path string
 		to   any
-	}{{"/feeds", &s.Feeds}, {"/subscribers", &s.Subscribers}, {"/latency", &s.Latency}} {
+	}
+	pages := []page{{"/feeds", &s.Feeds}, {"/subscribers", &s.Subscribers}, {"/latency", &s.Latency}}
+	if c.Providers {
+		pages = []page{{"/providers", &s.Providers}}
+	}
+	for _, page := range pages {
 		if err := c.get(ctx, page.path, page.to); err != nil {
 			return nil, fmt.Errorf("%s%s: %w", c.URL, page.path, err)
 		}
@@ -106,43 +108,12 @@ func (c *statCmd) look(ctx context.Context) (*stat, error) {
 	return s, nil
 }
 
-func (c *statCmd) get(ctx context.Context, path string, to any) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+path, nil)
-	if err != nil {
-		return err
-	}
-	if c.Token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.Token)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return errors.New("nothing listens there: does the gateway run, and is this its admin.listen?")
-	}
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body := json.NewDecoder(io.LimitReader(response.Body, 64<<20))
-	if response.StatusCode != http.StatusOK {
-		var refused struct {
-			Error string `json:"error"`
-		}
-		if body.Decode(&refused) != nil || refused.Error == "" {
-			return fmt.Errorf("the answer is %s: not from a gateway", response.Status)
-		}
-		return fmt.Errorf("%s: %s", response.Status, refused.Error)
-	}
-	if err := body.Decode(to); err != nil {
-		return fmt.Errorf("the answer cannot be read: %w", err)
-	}
-	return nil
-}
-
 // write shows a look. Rates are since the look before; without one there are none.
 func (s *stat) write(out io.Writer, before *stat) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	if s.Providers != nil {
+		return writeProviders(w, out, s.Providers.Feeds, true)
+	}
 	elapsed := 0.0
 	if before != nil {
 		elapsed = s.Feeds.At.Sub(before.Feeds.At).Seconds()
@@ -162,6 +133,9 @@ func (s *stat) write(out io.Writer, before *stat) error {
 			return err
 		}
 	}
+	if err := writeProviders(w, out, s.Feeds.Providers, false); err != nil {
+		return err
+	}
 	if c := s.Feeds.Consolidated; c != nil {
 		then := uint64(0)
 		if before != nil && before.Feeds.Consolidated != nil {
@@ -180,6 +154,7 @@ func (s *stat) write(out io.Writer, before *stat) error {
 		}
 		fmt.Fprintf(out, "capture  %s to %s: %d datagrams, %d dropped\n", state, c.Path, c.Recorded, c.Dropped)
 	}
+	writeJournal(out, s.Feeds.Journal)
 	for _, p := range []struct {
 		name string
 		of   *admin.Percentiles
@@ -210,7 +185,7 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 	fmt.Fprintf(out, "         gaps: %d found, %d filled, %d open, %d announced (%d messages lost); %s\n",
 		f.Ledger.GapsOpened.Ranges, f.Ledger.GapsFilled.Ranges, f.Ledger.GapsOpen.Ranges, announced.Ranges, announced.Messages, balance)
 	writeRecovery(out, f)
-	fmt.Fprintln(w, "line\tpackets\ta second\tpublished\tduplicate\tdisagree\tfilled\tother\tkernel drops\thigh water\tbehind\tfor\tlast\tstate\taddress\t")
+	fmt.Fprintln(w, "line\tpackets\ta second\tpublished\tduplicate\tdisagree\tfilled\tother\tkernel drops\thigh water\tbehind\tfor\tlast\tstate\trank\taddress\t")
 	for i := range f.Lines {
 		l, then := &f.Lines[i], uint64(0)
 		if i < len(old.Lines) {
@@ -232,9 +207,9 @@ func writeFeed(w *tabwriter.Writer, out io.Writer, f, old *admin.FeedReport, rat
 		if l.LastAge != nil {
 			last = age(*l.LastAge)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", l.Name, l.Packets, rate(l.Packets, then),
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", l.Name, l.Packets, rate(l.Packets, then),
 			g.Published.Packets, g.Duplicate.Packets, g.Disagree, g.GapMessages, other, l.KernelDrops,
-			l.HighWater, l.Behind, behindFor, last, state, l.Address)
+			l.HighWater, l.Behind, behindFor, last, state, rankOf(l.Judged), l.Address)
 	}
 	return w.Flush()
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"tidegate/gateway/admin"
+	"tidegate/gateway/recovery"
 )
 
 // writeRecovery shows what was done about messages that the lines had lost, if anything.
@@ -38,5 +39,38 @@ func writeRecovery(out io.Writer, f *admin.FeedReport) {
 			fmt.Fprintf(out, "; %s withheld", several(int(c.Withheld), "event"))
 		}
 		fmt.Fprintln(out)
+	}
+	writeSnapshots(out, f)
+}
+
+// writeSnapshots shows what was had from snapshot servers, and what connections of lines did.
+func writeSnapshots(out io.Writer, f *admin.FeedReport) {
+	if r := f.Snapshots; r != nil {
+		for i := range r.Servers {
+			s := &r.Servers[i]
+			fmt.Fprintf(out, "         snapshots of %s: breaker %s, %s, %d of them good", s.Name, s.Breaker, several(int(s.Attempts), "attempt"), s.Outcomes[recovery.Done.String()])
+			if s.UnderWay {
+				fmt.Fprint(out, ", one under way")
+			}
+			if s.LastError != "" {
+				fmt.Fprintf(out, " (%s)", s.LastError)
+			}
+			fmt.Fprintln(out)
+		}
+	}
+	for i := range f.Lines {
+		l := &f.Lines[i]
+		if t := l.TCP; t != nil {
+			state := "NOT CONNECTED"
+			if t.Connected {
+				state = "connected"
+			}
+			fmt.Fprintf(out, "         line %s by tcp: %s, %s, %d logins, %d refused, %s missed", l.Name, state,
+				several(int(t.Dials), "dial"), t.Logins, t.Refused, several(int(t.Missed), "message"))
+			if t.LastError != "" {
+				fmt.Fprintf(out, " (%s)", t.LastError)
+			}
+			fmt.Fprintln(out)
+		}
 	}
 }

@@ -156,11 +156,12 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// openFeed makes a feed with its providers, without lines.
+// openFeed makes a feed with its providers, whom nothing but an operator makes stale while a test runs.
 func openFeed(t *testing.T, name string, cfg gateway.Config, sink gateway.Sink, names ...string) *Feed {
 	t.Helper()
 	choice := providers.DefaultConfig(names...)
-	choice.SameIDs = true
+	choice.SameIDs, choice.FailBack = true, 0
+	choice.StaleAfter, choice.Silence = market.Minute, market.Hour
 	f := &Feed{Name: name}
 	var err error
 	if f.Choice, err = providers.New(choice, sink, nil); err != nil {

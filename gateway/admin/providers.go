@@ -4,7 +4,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,31 +99,6 @@ var overrides = map[string]breaker.Override{
 }
 
 func overrideText(o breaker.Override) string { return strings.TrimPrefix(o.String(), "force-") }
-
-// A Wish is what an operator wants of a provider: one of the two.
-type Wish struct {
-	// Force is "open", "closed" or "none": the provider is not used, is used, or is judged again.
-	Force string `json:"force,omitempty"`
-	// Prefer makes the provider the first choice among equals, or takes that back.
-	Prefer *bool `json:"prefer,omitempty"`
-}
-
-// ErrWish is returned for a Wish that makes no sense.
-var ErrWish = errors.New(`want one of {"force": "open"}, {"force": "closed"}, {"force": "none"}, {"prefer": true} and {"prefer": false}`)
-
-// String says it in few words.
-func (w Wish) String() string {
-	switch {
-	case w == Wish{}:
-		return "not understood"
-	case w.Prefer == nil:
-		return "force " + w.Force
-	case *w.Prefer:
-		return "prefer"
-	default:
-		return "do not prefer"
-	}
-}
 
 // Act does what an operator wants of a provider, and reports the feed as the loop's next tick leaves it. What was
 // wanted holds until it is taken back, or the gateway ends.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"time"
 
 	"tidegate/arbiter"
@@ -129,4 +130,29 @@ type JournalReport struct {
 	Removed      uint64 `json:"removed"`    // segments removed since the start
 	HeldBy       string `json:"held_by,omitempty"`
 	HeldBytes    int64  `json:"held_bytes"` // kept for that reader beyond what retention would keep
+}
+
+// A Wish is what an operator wants of a provider: one of the two.
+type Wish struct {
+	// Force is "open", "closed" or "none": the provider is not used, is used, or is judged again.
+	Force string `json:"force,omitempty"`
+	// Prefer makes the provider the first choice among equals, or takes that back.
+	Prefer *bool `json:"prefer,omitempty"`
+}
+
+// ErrWish is returned for a Wish that makes no sense.
+var ErrWish = errors.New(`want one of {"force": "open"}, {"force": "closed"}, {"force": "none"}, {"prefer": true} and {"prefer": false}`)
+
+// String says it in few words.
+func (w Wish) String() string {
+	switch {
+	case w == Wish{}:
+		return "not understood"
+	case w.Prefer == nil:
+		return "force " + w.Force
+	case *w.Prefer:
+		return "prefer"
+	default:
+		return "do not prefer"
+	}
 }
