@@ -14,6 +14,7 @@ import (
 	"tidegate/codec/moldudp64"
 	"tidegate/gateway"
 	"tidegate/gateway/admin"
+	"tidegate/gateway/breaker"
 	"tidegate/gateway/config"
 	"tidegate/gateway/lines"
 	"tidegate/gateway/providers"
@@ -39,6 +40,8 @@ type liveFeed struct {
 	keeper   *keeper
 	now      market.Nanos // of the latest tick
 	running  sync.WaitGroup
+	aside    *aside
+	judged   []breaker.State // of each provider, as it was logged
 }
 
 // keptGaps is a feed's sink that puts announced gaps into the journal.
@@ -99,7 +102,7 @@ func (f *liveFeed) watched() admin.Feed {
 
 func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, error) {
 	cfg := &g.cfg.Feeds[number]
-	f := &liveFeed{number: uint16(number), cfg: cfg, log: g.log.With("feed", cfg.Name), keeper: g.keeper}
+	f := &liveFeed{number: uint16(number), cfg: cfg, log: g.log.With("feed", cfg.Name), keeper: g.keeper, aside: g.aside}
 	var err error
 	if f.stream, err = stream.New(stream.Config{Feed: uint8(number), Ring: g.ring}); err != nil {
 		return nil, err
@@ -108,6 +111,7 @@ func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, er
 	var names []string
 	for _, p := range cfg.Providers {
 		names = append(names, p.Name)
+		f.judged = append(f.judged, breaker.Closed)
 	}
 	choice := providers.DefaultConfig(names...)
 	choice.SameIDs = len(names) == 1 || cfg.Protocol == gateway.ITCH
@@ -185,9 +189,15 @@ func (f *liveFeed) openRanks(c *liveChannel, from *config.Provider) (*providers.
 	if from.TCP.Address != "" {
 		cfg.IDs = append(cfg.IDs, from.TCP.ID)
 	}
+	var judged [arbiter.LinesMax]breaker.State // as it was logged
+	for i := range judged {
+		judged[i] = breaker.Closed
+	}
 	return providers.NewLines(cfg, c.lines.Pipeline, nil, func(v providers.LineVerdict) {
-		go f.log.Info("line judged", "channel", c.lines.Name, "line", v.Line.String(), "state", v.State.Rank(),
-			"breaker", v.State.String(), "reason", v.Reason.String(), "by", time.Duration(v.By))
+		if judged[v.Line] != v.State {
+			judged[v.Line] = v.State
+			f.logVerdict("line judged", v.State, v.Reason, v.By, "channel", c.lines.Name, "line", v.Line.String())
+		}
 	})
 }
 
@@ -318,24 +328,44 @@ func (f *liveFeed) onTick(now market.Nanos) {
 func (f *liveFeed) OnSwitch(s providers.Switch) {
 	f.stream.Notify(s.At, s.String())
 	f.keeper.onSwitch(f.number, &s)
-	go f.log.Warn("provider switched", "from", s.From, "to", s.To, "reason", s.Reason.String(), "by", time.Duration(s.By))
+	f.aside.do(func() {
+		f.log.Warn("provider switched", "from", s.From, "to", s.To, "reason", s.Reason.String(), "by", time.Duration(s.By))
+	})
 }
 
 // OnStale tells subscribers and the log, and the consolidated dataset. See providers.Notices.
 func (f *liveFeed) OnStale(s providers.Staleness) {
 	f.stream.Notify(s.At, s.String())
 	f.stream.SetStale(s.At, s.Stale)
-	if s.Stale {
-		go f.log.Error("feed is stale: no provider is fresh", "reason", s.Reason.String(), "by", time.Duration(s.By))
-		return
-	}
-	go f.log.Info("feed is fresh again")
+	f.aside.do(func() {
+		if s.Stale {
+			f.log.Error("feed is stale: no provider is fresh", "reason", s.Reason.String(), "by", time.Duration(s.By))
+			return
+		}
+		f.log.Info("feed is fresh again")
+	})
 }
 
-// onVerdict tells the log.
+// onVerdict tells the log when the state has changed. Reasons may be others in each tick: the admin interface
+// shows them.
 func (f *liveFeed) onVerdict(v providers.Verdict) {
-	go f.log.Info("provider judged", "provider", f.cfg.Providers[v.Provider].Name, "state", v.State.Rank(),
-		"breaker", v.State.String(), "reason", v.Reason.String(), "by", time.Duration(v.By))
+	if f.judged[v.Provider] != v.State {
+		f.judged[v.Provider] = v.State
+		f.logVerdict("provider judged", v.State, v.Reason, v.By, "provider", f.cfg.Providers[v.Provider].Name)
+	}
+}
+
+// logVerdict logs what is thought of somebody.
+func (f *liveFeed) logVerdict(text string, s breaker.State, why providers.Reason, by market.Nanos, whom ...any) {
+	args := append(whom, "state", s.Rank(), "reason", why.String())
+	if by > 0 {
+		args = append(args, "by", time.Duration(by))
+	}
+	level := slog.LevelInfo
+	if s == breaker.Open {
+		level = slog.LevelWarn
+	}
+	f.aside.do(func() { f.log.Log(context.Background(), level, text, args...) })
 }
 
 // start connects what is by TCP.

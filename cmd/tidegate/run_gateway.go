@@ -34,6 +34,7 @@ import (
 type liveGateway struct {
 	cfg          *config.Config
 	log          *slog.Logger
+	aside        *aside // what the ingest loop has to say
 	ring         *bus.Ring
 	keeper       *keeper // nil: no journal
 	feeds        []*liveFeed
@@ -57,7 +58,7 @@ type liveGateway struct {
 
 // openGateway opens the sockets of the lines and makes everything else, without starting anything.
 func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
-	g := &liveGateway{cfg: cfg, log: log, latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
+	g := &liveGateway{cfg: cfg, log: log, aside: newAside(log), latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
 	var err error
 	if g.ring, err = bus.New(cfg.Ring); err != nil {
 		return nil, err
@@ -394,6 +395,7 @@ func (g *liveGateway) stop(reason string) error {
 		f.close()
 	}
 	g.loop.Close()
+	g.aside.close()
 	ctx, cancel := context.WithTimeout(context.Background(), stopMax)
 	defer cancel()
 	if g.serving {
