@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidegate/gateway/admin"
+	"tidegate/gateway/recovery"
 )
 
 // watchEvery is how often the watcher looks.
@@ -33,11 +34,18 @@ type watchedFeed struct {
 	epoch     uint32
 	receiving bool
 	lines     map[string]*watchedLine
+	snapshots []watchedServer
 }
+
+// watchedServer is what was seen of a snapshot server.
+type watchedServer struct{ done, failed uint64 }
 
 type watchedLine struct {
 	silent bool
 	drops  uint64
+	tcp    bool   // connected, at the last look
+	looked bool   // at its connection
+	lost   uint64 // connections that broke, or did not come about
 }
 
 func newWatcher(m *admin.Monitor, log *slog.Logger) *watcher {
@@ -120,6 +128,50 @@ func (w *watcher) onFeed(f *admin.FeedReport, seen *watchedFeed) {
 				"datagrams", l.KernelDrops-line.drops, "in_all", l.KernelDrops)
 			line.drops = l.KernelDrops
 		}
+		if l.TCP != nil {
+			onTCP(log.With("line", l.Name, "address", l.Address), l.TCP, line)
+		}
+	}
+	if f.Snapshots != nil {
+		onSnapshots(log, f.Snapshots, seen)
+	}
+}
+
+// onTCP logs when a line by TCP is connected, and when it is not any more, or not yet.
+func onTCP(log *slog.Logger, r *admin.TCPReport, seen *watchedLine) {
+	if r.Connected && (!seen.tcp || r.Disconnects > seen.lost) {
+		log.Info("line by tcp is connected")
+	}
+	if !r.Connected && (seen.tcp || !seen.looked) {
+		log.Warn("line by tcp is not connected", "error", r.LastError)
+	}
+	seen.tcp, seen.looked, seen.lost = r.Connected, true, r.Disconnects
+}
+
+// onSnapshots logs what came of asking for snapshots.
+func onSnapshots(log *slog.Logger, r *admin.SnapshotsReport, seen *watchedFeed) {
+	for i := range r.Servers {
+		if i == len(seen.snapshots) {
+			seen.snapshots = append(seen.snapshots, watchedServer{})
+		}
+		server, now := &r.Servers[i], watchedServer{}
+		for outcome, n := range server.Outcomes {
+			switch outcome {
+			case recovery.Done.String():
+				now.done += n
+			case recovery.Epoch.String(), recovery.Unneeded.String(): // nothing is wrong
+			default:
+				now.failed += n
+			}
+		}
+		was := &seen.snapshots[i]
+		if now.failed > was.failed {
+			log.Warn("no snapshot could be had", "server", server.Name, "times", now.failed-was.failed, "error", server.LastError)
+		}
+		if now.done > was.done {
+			log.Info("books were made anew from a snapshot", "server", server.Name)
+		}
+		*was = now
 	}
 }
 

@@ -76,6 +76,32 @@ func TestWatcher(t *testing.T) {
 	}, "from=20 ", "from=30 ", "from=40 ", "from=50 ", "from=60 ", `msg="gaps: messages are lost" feed=sim gaps=7 messages=14`, "datagrams=7 in_all=8")
 	look(same)
 
+	tcp := func(change func(r *admin.TCPReport)) func(*admin.FeedReport) {
+		return func(f *admin.FeedReport) {
+			if f.Lines[1].TCP == nil {
+				f.Lines[1].TCP, f.Lines[1].Address = &admin.TCPReport{}, "192.0.2.1:1"
+			}
+			change(f.Lines[1].TCP)
+		}
+	}
+	look(tcp(func(r *admin.TCPReport) { r.Disconnects, r.LastError = 1, "refused" }),
+		`level=WARN msg="line by tcp is not connected" feed=sim line=B address=192.0.2.1:1 error=refused`)
+	look(tcp(func(r *admin.TCPReport) { r.Disconnects = 2 }))
+	look(tcp(func(r *admin.TCPReport) { r.Connected = true }), `level=INFO msg="line by tcp is connected" feed=sim line=B`)
+	look(same)
+	look(tcp(func(r *admin.TCPReport) { r.Disconnects = 3 }), "line by tcp is connected") // between two looks it was not
+	look(tcp(func(r *admin.TCPReport) { r.Connected = false }), "line by tcp is not connected")
+
+	outcomes := map[string]uint64{"unneeded": 1}
+	look(func(f *admin.FeedReport) {
+		f.Snapshots = &admin.SnapshotsReport{Servers: []admin.SnapshotServerReport{{Name: "glimpse 192.0.2.2:1", Outcomes: outcomes, LastError: "dial: refused"}}}
+	})
+	look(func(*admin.FeedReport) { outcomes["unreachable"], outcomes["timed_out"] = 2, 1 },
+		`level=WARN msg="no snapshot could be had" feed=sim server="glimpse 192.0.2.2:1" times=3 error="dial: refused"`)
+	look(same)
+	look(func(*admin.FeedReport) { outcomes["done"] = 1 }, `level=INFO msg="books were made anew from a snapshot" feed=sim server="glimpse 192.0.2.2:1"`)
+	look(same)
+
 	subscribers := func(slow uint64) string {
 		out.Reset()
 		w.onSubscribers(&admin.SubscribersReport{Counts: map[string]uint64{"slow": slow}})
