@@ -35,7 +35,7 @@ func (m *Monitor) lines(r *FeedReport, f *channel, from *channelState, s *state)
 			line.Requests = requestsReport(&l.Requests)
 		}
 		if f.TCP != nil && j == len(of)-1 {
-			line.TCP = tcpReport(f.TCP.Line.Stats())
+			line.TCP = tcpReport(f.TCP.Line)
 			line.Address, line.Bytes = f.TCP.Address, line.TCP.Bytes
 		}
 		for k := range from.judged {

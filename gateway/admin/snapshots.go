@@ -7,7 +7,6 @@ import (
 
 	"tidegate/gateway/providers"
 	"tidegate/gateway/recovery"
-	"tidegate/internal/soup"
 )
 
 // This file shows what is had by connections: snapshots, and lines by TCP; and how lines are ranked.
@@ -41,7 +40,8 @@ func (c collector) snapshots(e emitter, feed string, l *recovery.Ledger) {
 	})
 }
 
-func tcpReport(s soup.Stats) *TCPReport {
+func tcpReport(l *recovery.SoupLine) *TCPReport {
+	s := l.Stats()
 	return &TCPReport{
 		Connected: s.Connected, Dials: s.Dials, Logins: s.Logins, Refused: s.Refused, Disconnects: s.Disconnects,
 		Messages: s.Messages, Unsequenced: s.Unsequenced, Bytes: s.Bytes, Missed: s.Missed,

@@ -95,7 +95,8 @@ var layers = []layer{
 	},
 	{
 		packages: "gateway/admin", only: []string{
-			"market", "arbiter", "book", "gateway", "gateway/lines", "gateway/stream", "gateway/egress", "internal/bus", "sinks/capture",
+			"market", "arbiter", "book", "gateway", "gateway/lines", "gateway/stream", "gateway/egress", "gateway/providers",
+			"gateway/breaker", "gateway/recovery", "internal/bus", "sinks/capture", "sinks/journal",
 		},
 		why: "who looks at the gateway knows what it looks at, and nobody there knows who looks",
 	},
