@@ -13,9 +13,14 @@ func ms(n int) Span { return Span(n) * Span(time.Millisecond) }
 // onActive impairs every line of the active provider at once.
 func onActive(i Impairment) []Step { return []Step{{Paths: "active/*", Set: &i}} }
 
-// lost has all lines of all providers lose the same packets while the retransmit server answers in a way.
+// lost has all lines of all providers lose the same packets while the retransmit server answers in a way. Before
+// that it answers as it should, so that nobody has reason not to ask it.
 func lost(how Serving) []Step {
-	return []Step{{Retransmit: how}, {At: ms(20), Paths: "*/*", Lose: packetsLost}}
+	return []Step{
+		{Paths: "*/*", Lose: 1},
+		{At: ms(100), Retransmit: how},
+		{At: ms(110), Paths: "*/*", Lose: packetsLost},
+	}
 }
 
 const packetsLost = 5
@@ -64,7 +69,7 @@ var drills = []Drill{
 	},
 	{
 		Name: "no-retransmit", Says: "all lines lose the same packets and the retransmit server is dead: a gap is announced, a snapshot heals it",
-		Steps: lost(Dead), For: ms(200), Expect: Expect{Lost: true, Snapshot: true, Since: SinceGap},
+		Steps: lost(Dead), For: ms(300), Expect: Expect{Lost: true, Snapshot: true, Since: SinceGap},
 	},
 	{
 		Name: "dead", Says: "everything is dead for longer than the silence limit; the lines come back, retransmission and snapshots later",
@@ -83,15 +88,15 @@ var drills = []Drill{
 	},
 	{
 		Name: "hostile-session", Says: "the retransmit server answers with messages of another session",
-		Steps: lost(WrongSession), For: ms(200), Expect: Expect{Lost: true, Snapshot: true},
+		Steps: lost(WrongSession), For: ms(300), Expect: Expect{Lost: true, Snapshot: true},
 	},
 	{
 		Name: "hostile-counts", Says: "the retransmit server promises more messages than follow",
-		Steps: lost(HugeCounts), For: ms(200), Expect: Expect{Lost: true, Snapshot: true},
+		Steps: lost(HugeCounts), For: ms(300), Expect: Expect{Lost: true, Snapshot: true},
 	},
 	{
 		Name: "hostile-garbage", Says: "the retransmit server answers with random bytes",
-		Steps: lost(Garbage), For: ms(200), Expect: Expect{Lost: true, Snapshot: true},
+		Steps: lost(Garbage), For: ms(300), Expect: Expect{Lost: true, Snapshot: true},
 	},
 	{
 		Name: "hostile-endless", Says: "the retransmit server answers one request with packets without end",
@@ -103,13 +108,18 @@ var drills = []Drill{
 		Expect: Expect{Lost: true, Snapshot: true},
 	},
 	{
-		Name: "time-past", Says: "the active provider's messages all bear the earliest time that their format can say",
+		Name: "time-past", Says: "the active provider's messages are all from midnight",
 		Steps: onActive(Impairment{Clock: ClockPast}), For: ms(500),
 		Expect: Expect{Switch: leavesLate},
 	},
 	{
-		Name: "time-future", Says: "the active provider's messages all bear the latest time that their format can say",
+		Name: "time-future", Says: "the active provider's messages are all from the last moment of the day",
 		Steps: onActive(Impairment{Clock: ClockFuture}), For: ms(500),
 		Expect: Expect{Switch: leavesLate},
+	},
+	{
+		Name: "time-beyond", Says: "the active provider's messages bear a time that no day has: they cannot be believed, nor can its books",
+		Steps: onActive(Impairment{Clock: ClockBeyond}), For: ms(500),
+		Expect: Expect{Switch: append([]string{"gapped"}, leavesLate...)},
 	},
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ type Experience struct {
 	Marks     uint64        `json:"marks"`      // records with action None: books that were marked, or were no longer
 	Refreshes uint64        `json:"refreshes"`  // books published anew
 	Silence   time.Duration `json:"silence_ns"` // the longest time between two records, while the drill went on
-	Latest    time.Duration `json:"latest_ns"`  // the most that a record came after its message had left the venue
+	Latest    time.Duration `json:"latest_ns"`  // the most that a record came after its message had left the venue, meanwhile
 	Faults    uint64        `json:"faults"`     // records that do not fit the book, although it was not marked
 	Fault     string        `json:"fault,omitempty"`
 	Notices   []Notice      `json:"notices,omitempty"`
@@ -170,19 +171,15 @@ func (f *follower) takeExperience() (Experience, error) {
 	return s, f.err
 }
 
-// notices returns what the gateway said since the experience was last taken.
-func (f *follower) notices() ([]Notice, error) {
+// soFar returns what was noticed since the experience was last taken, which goes on. The time since the latest
+// record counts as silence.
+func (f *follower) soFar() (Experience, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]Notice(nil), f.seen.Notices...), f.err
-}
-
-// silence returns the longest time between two records since the experience was last taken, the one since the latest
-// record included.
-func (f *follower) silence() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return max(f.seen.Silence, time.Duration(clock.Now()-f.last))
+	s := f.seen
+	s.Silence = max(s.Silence, time.Duration(clock.Now()-f.last))
+	s.Notices = slices.Clone(s.Notices)
+	return s, f.err
 }
 
 // differs says how the books differ from the venue's, "" if they do not, and how many levels there are.

@@ -24,12 +24,13 @@ type Impairment struct {
 // A Clock says what becomes of the times that the venue stamped.
 type Clock string
 
-// Clocks. A time of ITCH has 48 bits since midnight: it cannot say 1970 or 2200, but is off by as much as it
-// can be.
+// Clocks. A time of ITCH has 48 bits and counts from midnight: it cannot say 1970 or 2200, but be off by as much
+// as it can say.
 const (
 	ClockRight  Clock = ""
 	ClockPast   Clock = "past"   // midnight, in every message
-	ClockFuture Clock = "future" // 78 hours after midnight, in every message
+	ClockFuture Clock = "future" // the last nanosecond of the day, in every message
+	ClockBeyond Clock = "beyond" // 78 hours after midnight, which no day has, in every message
 )
 
 // A Span of time is text such as "250ms" in JSON.
@@ -72,8 +73,8 @@ func (i Impairment) Validate() error {
 	switch {
 	case (i.Reorder > 0) != (i.ReorderBy > 0):
 		return errors.New("reorder and reorder_by: want both or neither")
-	case i.Clock != ClockRight && i.Clock != ClockPast && i.Clock != ClockFuture:
-		return fmt.Errorf("clock %q: want %q or %q", i.Clock, ClockPast, ClockFuture)
+	case i.Clock != ClockRight && i.Clock != ClockPast && i.Clock != ClockFuture && i.Clock != ClockBeyond:
+		return fmt.Errorf("clock %q: want %q, %q or %q", i.Clock, ClockPast, ClockFuture, ClockBeyond)
 	}
 	return nil
 }

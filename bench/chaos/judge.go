@@ -56,18 +56,42 @@ func (t *trial) judge(d *Drill, r *RunReport, before, after look) {
 	t.judgeNotices(d, r)
 	t.judgeMessages(d, r, after)
 	t.time(d, r)
-	if len(r.doubts) == 0 {
-		return
-	}
-	if late := r.Quality.worst(); late > t.site.disturbing() {
-		r.Disturbed = append(r.doubts, fmt.Sprintf("this machine was %s late", short(late)))
-		return
-	}
-	r.Broken = append(r.Broken, r.doubts...)
+	t.weigh(r)
 }
 
-// disturbing is how late this machine may be before it can make a gateway do what it need not.
-func (s *site) disturbing() time.Duration { return min(s.feed.StaleAfter, s.feed.GapDeadline) / 2 }
+// weigh finds out whether doubts are the gateway's: this machine may have been so late itself that a gateway had to do
+// what it did. Prices are late for a gateway when the venue or the relay was; an answer is late when anything was.
+func (t *trial) weigh(r *RunReport) {
+	prices := max(r.Quality.VenueLate, r.Quality.RelayLate) > t.site.feed.StaleAfter/2
+	answers := r.Quality.worst() > t.site.feed.GapDeadline/2
+	disturbed := false
+	for _, d := range r.doubts {
+		if d.about == ofPrices && !prices || d.about == ofAnswers && !prices && !answers {
+			r.Broken = append(r.Broken, d.text)
+			continue
+		}
+		disturbed = true
+		r.Disturbed = append(r.Disturbed, d.text)
+	}
+	if disturbed {
+		r.Disturbed = append(r.Disturbed, fmt.Sprintf("this machine was %s late", short(r.Quality.worst())))
+	}
+}
+
+// A doubt is a promise that was broken by the gateway, or by a machine that made it late.
+type doubt struct {
+	about subject
+	text  string
+}
+
+// A subject is what a doubt is about: whether prices were called late that were not, or the other way round; or what
+// answers of servers achieved.
+type subject uint8
+
+const (
+	ofPrices subject = iota
+	ofAnswers
+)
 
 // account notes what counters say.
 func (r *RunReport) account(before, after look) {
@@ -116,15 +140,17 @@ func (t *trial) judgeNotices(d *Drill, r *RunReport) {
 			case said.to == t.active && said.reason == "preferred":
 			case r.switched == nil && slices.Contains(e.Switch, said.reason):
 				r.switched = n
+			case said.reason == "behind" && t.shownLate(r):
+				r.excused = true // for what nobody could see earlier
 			case !e.MaySwitch:
-				r.doubt("without need: %s", n.Text)
+				r.doubt(ofPrices, "without need: %s", n.Text)
 			}
 		case becameStale:
 			if stale = true; r.stale == nil {
 				r.stale = n
 			}
 			if !e.Stale {
-				r.doubt("without need: %s", n.Text)
+				r.doubt(ofPrices, "without need: %s", n.Text)
 			}
 		case becameFresh:
 			stale = false
@@ -134,7 +160,7 @@ func (t *trial) judgeNotices(d *Drill, r *RunReport) {
 	}
 	switch {
 	case len(e.Switch) > 0 && r.switched == nil:
-		r.doubt("the feed did not switch")
+		r.doubt(ofPrices, "the feed did not switch")
 	case e.Stale && r.stale == nil:
 		r.broke("the feed was not marked as stale")
 	}
@@ -148,7 +174,7 @@ func (t *trial) judgeNotices(d *Drill, r *RunReport) {
 		r.broke("the feed did not leave the consolidated dataset")
 	}
 	if !e.Stale && r.left.Defined() {
-		r.doubt("the feed left the consolidated dataset without need")
+		r.doubt(ofPrices, "the feed left the consolidated dataset without need")
 	}
 }
 
@@ -162,36 +188,52 @@ func (t *trial) judgeMessages(d *Drill, r *RunReport, after look) {
 	for _, c := range r.Channels {
 		lost, filled, retransmitted = lost+c.Lost, filled+c.Filled, retransmitted+c.Retransmitted
 	}
-	undisturbed := len(e.Switch) == 0 && !e.Stale && !e.Lost
+	undisturbed := len(e.Switch) == 0 && !e.Stale && !e.Lost && !r.excused
 	switch {
 	case e.Lost && lost == 0:
-		r.doubt("no gap was announced")
+		r.doubt(ofAnswers, "no gap was announced")
 	case undisturbed && lost > 0:
-		r.doubt("%d messages were lost", lost)
+		r.doubt(ofAnswers, "%d messages were lost", lost)
 	}
 	if !e.Lost && !e.Stale && s.Marked > 0 {
-		r.doubt("%d records were marked without need", s.Marked)
+		r.doubt(ofPrices, "%d records were marked without need", s.Marked)
 	}
 	if (e.Lost || e.Stale) && s.Marked == 0 {
-		r.doubt("no record was marked")
+		r.doubt(ofPrices, "no record was marked")
 	}
 	if undisturbed && s.Refreshes > 0 {
-		r.doubt("%d books were published anew without need", s.Refreshes)
+		r.doubt(ofPrices, "%d books were published anew without need", s.Refreshes)
 	}
-	if !undisturbed && s.Refreshes == 0 && !e.Stale {
-		r.doubt("no book was published anew")
+	if !undisturbed && !r.excused && s.Refreshes == 0 && !e.Stale {
+		r.doubt(ofPrices, "no book was published anew")
 	}
 	if e.Filled && (filled == 0 || retransmitted == 0) {
-		r.doubt("retransmission filled nothing: %d requests, %d answers", r.Requests, r.Answers)
+		r.doubt(ofAnswers, "retransmission filled nothing: %d requests, %d answers", r.Requests, r.Answers)
+	}
+	if hostile := slices.ContainsFunc(d.Steps, func(s Step) bool { return s.Retransmit.hostile() }); hostile && r.Hostile == 0 {
+		r.doubt(ofAnswers, "the hostile server was not asked")
 	}
 	if e.Snapshot && r.Snapshots == 0 {
-		r.doubt("no snapshot was asked for")
+		r.doubt(ofAnswers, "no snapshot was asked for")
 	}
 	for name := range after.channels {
 		if open := after.channels[name].Ledger.GapsOpen.Messages; open > 0 {
 			r.broke("%s: a gap of %d messages is still open", name, open)
 		}
 	}
+}
+
+// shownLate reports whether the packet that showed a loss came so long after what was lost that another provider was
+// ahead for longer than the limit, before a request could have been answered.
+func (t *trial) shownLate(r *RunReport) bool {
+	for i := range r.paths {
+		p := &r.paths[i]
+		if matches(t.active+"/*", p.Name) && p.Met.Defined() && p.Shown.Defined() &&
+			time.Duration(p.Shown-p.Met)+t.site.feed.GapDeadline > t.site.feed.StaleAfter {
+			return true
+		}
+	}
+	return false
 }
 
 // time measures how long the gateway took.
@@ -220,11 +262,11 @@ func (t *trial) since(what Since, r *RunReport) market.Nanos {
 	latest := market.UndefTime
 	for i := range r.paths {
 		p := &r.paths[i]
-		if !matches(r.provider+"/*", p.Name) {
+		if !matches(t.active+"/*", p.Name) {
 			continue
 		}
 		at := map[Since]market.Nanos{
-			SinceBehind: p.Met, SinceLate: p.Met, SinceSilent: p.LastSent, SinceGap: p.Shown,
+			SinceBehind: p.Met, SinceLate: p.Met, SinceSilent: p.QuietFrom, SinceGap: p.Shown,
 		}[what]
 		if !at.Defined() {
 			return market.UndefTime // a line that the fault did not meet
@@ -247,9 +289,8 @@ func (t *trial) since(what Since, r *RunReport) market.Nanos {
 	return latest
 }
 
-// doubt notes a promise that was broken by the gateway, or by a machine that made it late.
-func (r *RunReport) doubt(format string, args ...any) {
-	r.doubts = append(r.doubts, fmt.Sprintf(format, args...))
+func (r *RunReport) doubt(about subject, format string, args ...any) {
+	r.doubts = append(r.doubts, doubt{about, fmt.Sprintf(format, args...)})
 }
 
 // broke notes a broken promise.

@@ -34,17 +34,16 @@ type path struct {
 	last       market.Nanos // departure of the latest packet that was not held back
 	stalled    []departure
 
-	// met is when the impairment first met a packet with messages: when that should have left and did not, or
-	// left otherwise than it came. UndefTime: not yet.
+	// met is when the first packet with messages came after the impairment was set. UndefTime: not yet.
 	met market.Nanos
-	// shown is when the first packet behind lost ones came that was not lost. UndefTime: not yet.
-	shown    market.Nanos
-	lastSent market.Nanos
-	counts   PathCounts
+	// shown is when the first packet behind those that loseNext lost came. UndefTime: not yet.
+	shown  market.Nanos
+	quiet  quiet
+	counts PathCounts
 }
 
 func newPath(seed, number uint64) *path {
-	return &path{random: rand.New(rand.NewPCG(seed, number)), met: market.UndefTime, shown: market.UndefTime, lastSent: market.UndefTime}
+	return &path{random: rand.New(rand.NewPCG(seed, number)), met: market.UndefTime, shown: market.UndefTime}
 }
 
 // set changes what the path does, from the next packet on. What it held in a stall that has ended is due now.
@@ -63,6 +62,11 @@ func (p *path) loseNext(packets int) {
 	p.lose, p.met, p.shown = packets, market.UndefTime, market.UndefTime
 }
 
+// effective reports whether what the path was set to has come into effect: there were packets for it.
+func (p *path) effective() bool {
+	return p.met.Defined() && p.lose == 0 && (p.shown.Defined() || p.impairment.Down)
+}
+
 // offer takes a packet that came now. The path keeps the payload, and does not change it.
 func (p *path) offer(payload []byte, now market.Nanos) {
 	p.counts.Packets++
@@ -74,14 +78,14 @@ func (p *path) offer(payload []byte, now market.Nanos) {
 		p.lose--
 		lost = true
 	}
-	if data && !p.met.Defined() && (lost || i.Stalled || i.Delay > 0 || i.Clock != ClockRight) {
+	if data && !p.met.Defined() {
 		p.met = now
 	}
 	if lost {
 		p.counts.Lost++
 		return
 	}
-	if p.met.Defined() && !p.shown.Defined() {
+	if data && p.lose == 0 && !p.shown.Defined() {
 		p.shown = now
 	}
 	if data && i.Clock != ClockRight {
@@ -125,7 +129,7 @@ func (p *path) next(now market.Nanos) (payload []byte, at market.Nanos, ok bool)
 	}
 	d := heap.Pop(&p.waiting).(departure)
 	p.counts.Sent++
-	p.lastSent = now
+	p.quiet.sent(now)
 	return d.payload, d.at, true
 }
 
@@ -155,20 +159,44 @@ func restamp(payload []byte, c Clock) []byte {
 	if err != nil {
 		return b
 	}
-	value := byte(0)
-	if c == ClockFuture {
-		value = 0xff
+	var at [timeEnd - timeAt]byte
+	switch c {
+	case ClockFuture:
+		at = [...]byte{0x4e, 0x94, 0x91, 0x4e, 0xff, 0xff} // 86,399.999999999 s
+	case ClockBeyond:
+		at = [...]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 	}
 	for block := packet.Messages; len(block) > 0; {
 		var message []byte
 		message, block = moldudp64.Next(block)
 		if len(message) >= timeEnd {
-			for i := timeAt; i < timeEnd; i++ {
-				message[i] = value
-			}
+			copy(message[timeAt:], at[:])
 		}
 	}
 	return b
+}
+
+// quiet finds the longest time in which nothing was sent.
+type quiet struct {
+	last    market.Nanos // 0: nothing was sent yet
+	from    market.Nanos // when the longest began
+	longest market.Nanos
+}
+
+// begin forgets the past, but for when the latest packet was sent.
+func (q *quiet) begin() { q.from, q.longest = q.last, 0 }
+
+func (q *quiet) sent(now market.Nanos) {
+	q.look(now)
+	q.last = now
+}
+
+// look returns when the longest time began, of which the present one may be a part.
+func (q *quiet) look(now market.Nanos) market.Nanos {
+	if now-q.last > q.longest {
+		q.from, q.longest = q.last, now-q.last
+	}
+	return q.from
 }
 
 // A departure is a packet under way.

@@ -136,7 +136,9 @@ func (r *Relay) Run() error {
 			return err
 		}
 	}
-	return nil
+	err := r.receive() // the end of the session, for example
+	r.send()
+	return err
 }
 
 // Close ends Run, if it was called, and closes the sockets.
@@ -315,22 +317,35 @@ func matches(pattern, name string) bool {
 
 // A PathState is what a path did.
 type PathState struct {
-	Name     string       `json:"name"`
-	Met      market.Nanos `json:"-"` // when its impairment met the first packet with messages; UndefTime if it has not
-	Shown    market.Nanos `json:"-"` // when the first packet behind those that it has lost came; UndefTime if none has
-	LastSent market.Nanos `json:"-"` // UndefTime before the first
-	Counts   PathCounts   `json:"counts"`
-	Refused  uint64       `json:"refused"` // datagrams that the system refused to send
+	Name      string
+	Effective bool         // there were packets with messages for what it was set to
+	Met       market.Nanos // when the first of them came; UndefTime if none has
+	Shown     market.Nanos // when the first packet behind those that it was to lose came; UndefTime if none has
+	QuietFrom market.Nanos // when the longest time since Begin began in which it sent nothing
+	Counts    PathCounts
+	Refused   uint64 // datagrams that the system refused to send
 }
 
 // Paths returns the state of every path.
 func (r *Relay) Paths() (states []PathState, err error) {
-	err = r.do(func(market.Nanos) {
+	err = r.do(func(now market.Nanos) {
 		for _, p := range r.paths {
-			states = append(states, PathState{Name: p.name, Met: p.met, Shown: p.shown, LastSent: p.lastSent, Counts: p.counts, Refused: p.failed})
+			states = append(states, PathState{
+				Name: p.name, Effective: p.effective(), Met: p.met, Shown: p.shown, QuietFrom: p.quiet.look(now),
+				Counts: p.counts, Refused: p.failed,
+			})
 		}
 	})
 	return states, err
+}
+
+// Begin begins what Paths tells anew.
+func (r *Relay) Begin() error {
+	return r.do(func(market.Nanos) {
+		for _, p := range r.paths {
+			p.quiet.begin()
+		}
+	})
 }
 
 // A Quality says how well the drills' own side did what it should. On a machine that is busy with others it may not.

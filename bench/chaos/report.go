@@ -85,9 +85,9 @@ type RunReport struct {
 	// so late that it may have had to. It counts for nothing, and is repeated.
 	Disturbed []string `json:"disturbed,omitempty"`
 
-	doubts          []string // of Broken or Disturbed
-	provider        string   // that was active when it began
-	delay           Span     // the longest that its lines were given
+	doubts          []doubt
+	excused         bool // the feed switched for what the drill did, if not for what it is about
+	delay           Span // the longest that its lines were given
 	paths           []PathState
 	switched, stale *Notice
 	left            market.Nanos
@@ -99,7 +99,7 @@ type Injection struct {
 	What string       `json:"what"`
 }
 
-// A Timing says how long after the limit something happened; less than 0 is before it.
+// A Timing says how long after the limit something happened: less than 0 is before it, 0 not measured.
 type Timing struct {
 	Decided time.Duration `json:"decided_ns"`
 	Seen    time.Duration `json:"seen_ns"`
@@ -210,7 +210,7 @@ func (r *Report) promise() {
 	broken, runs := 0, 0
 	for _, d := range r.Drills {
 		broken += d.Broken
-		runs += len(d.Runs) - d.Disturbed
+		runs += d.counted()
 	}
 	r.Promises = append(r.Promises, Promise{
 		Text: "books are the venue's, nothing is lost or marked without need, ledgers balance, the feed switches and is marked when it must",
@@ -224,7 +224,7 @@ func (r *Report) promise() {
 				Kept: d.Seen.P99 <= limit, Says: "p99 " + short(d.Seen.P99),
 			})
 		}
-		if d.Expect.Within > 0 && len(d.Runs) > 0 {
+		if d.Expect.Within > 0 && d.counted() > 0 {
 			within := time.Duration(d.Expect.Within) + limit
 			r.Promises = append(r.Promises, Promise{
 				Text: fmt.Sprintf("%s: no message later than %s + %s", d.Name, d.Expect.Within, limit), Timing: true,
@@ -232,6 +232,19 @@ func (r *Report) promise() {
 			})
 		}
 	}
+}
+
+// counted returns how many repetitions count.
+func (r *DrillReport) counted() int { return len(r.Runs) - r.Disturbed }
+
+// Undecided returns the drills of which no repetition counts, because this machine was too late each time.
+func (r *Report) Undecided() (names []string) {
+	for _, d := range r.Drills {
+		if d.counted() == 0 {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 // Broken returns the promises of correctness that were not kept, by drill and repetition.

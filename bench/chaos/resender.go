@@ -30,6 +30,9 @@ const (
 
 var servings = []Serving{Serves, Dead, WrongSession, HugeCounts, Garbage, Endless}
 
+// hostile reports whether answers are made up.
+func (s Serving) hostile() bool { return s != "" && s != Serves && s != Dead }
+
 // endlessEvery is the pause between two packets of an endless answer: more than any gateway asks for, and less
 // than a loopback can carry.
 const endlessEvery = 100 * time.Microsecond

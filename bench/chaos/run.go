@@ -41,7 +41,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 // drill takes the drills of the plan in order, each as often as it is to be repeated.
 func (s *site) drill(ctx context.Context, o *Options, report *Report) error {
-	t := trial{site: s, active: s.feed.Providers[0].Name, state: feedState{active: s.feed.Providers[0].Name}}
+	t := trial{site: s, active: s.feed.Providers[0].Name}
 	o.Say("waiting for a feed that is fresh")
 	if err := t.begin(ctx); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (s *site) drill(ctx context.Context, o *Options, report *Report) error {
 // not for ever.
 func (t *trial) repeat(ctx context.Context, d *Drill, r *DrillReport, say func(string)) error {
 	wanted := max(1, d.Repeat)
-	for n := 0; len(r.Runs)-r.Disturbed < wanted && n < 2*wanted+disturbedMax; n++ {
+	for n := 0; r.counted() < wanted && n < 2*wanted+disturbedMax; n++ {
 		if d.Expect.Snapshot && n > 0 {
 			if err := pause(ctx, snapshotEvery-time.Since(r.Runs[n-1].Began)); err != nil {
 				return err
@@ -79,7 +79,7 @@ func (t *trial) repeat(ctx context.Context, d *Drill, r *DrillReport, say func(s
 		case len(one.Disturbed) > 0:
 			outcome = "disturbed: " + strings.Join(one.Disturbed, "; ")
 		}
-		say(fmt.Sprintf("%s, %d of %d: %s", d.Name, len(r.Runs)-r.Disturbed, wanted, outcome))
+		say(fmt.Sprintf("%s, %d of %d: %s", d.Name, r.counted(), wanted, outcome))
 	}
 	return nil
 }
@@ -90,10 +90,6 @@ const disturbedMax = 5
 
 // begin waits until the feed is fresh, its first provider is active, and the subscriber has its books.
 func (t *trial) begin(ctx context.Context) error {
-	// The preferred provider is active at the latest when it has been good for as long as the feed asks for.
-	if err := pause(ctx, t.site.feed.FailBack+probation); err != nil {
-		return err
-	}
 	if err := t.calm(ctx); err != nil {
 		return err
 	}
@@ -104,7 +100,3 @@ func (t *trial) begin(ctx context.Context) error {
 // snapshotEvery is how often drills are repeated that take a snapshot of each provider: a gateway asks for twelve a
 // minute at most.
 const snapshotEvery = 5100 * time.Millisecond
-
-// probation is how long a provider is not chosen after it was left: the cool-down of its breaker, its jitter and
-// its probes, and a little.
-const probation = 2600 * time.Millisecond

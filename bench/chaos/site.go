@@ -338,6 +338,19 @@ func (s *site) channels(ctx context.Context) (map[string]admin.FeedReport, error
 	return found, nil
 }
 
+// choice returns what the gateway says of the choice among the providers of the feed.
+func (s *site) choice(ctx context.Context) (*admin.ChoiceReport, error) {
+	var all admin.ProvidersReport
+	if err := s.get(ctx, "/providers", &all); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all.Feeds, func(c admin.ChoiceReport) bool { return c.Feed == s.feed.Name })
+	if i < 0 {
+		return nil, fmt.Errorf("the gateway has no feed %s: does it run with this configuration?", s.feed.Name)
+	}
+	return &all.Feeds[i], nil
+}
+
 // reachable makes the address of a listener one that can be connected to.
 func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)

@@ -40,6 +40,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, text := range r.Broken() {
 		fmt.Fprintf(&b, "  BROKEN   %s\n", text)
 	}
+	for _, name := range r.Undecided() {
+		fmt.Fprintf(&b, "  UNDECIDED %s: this machine was too late in every repetition\n", name)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -58,7 +61,11 @@ func (r *DrillReport) text(b *strings.Builder) {
 		SinceBehind: "50 ms behind", SinceLate: "first late packet", SinceSilent: "silence limit", SinceGap: "gap deadline",
 	}[r.Expect.Since]
 	line("decided, after the "+what, r.Decided)
-	line("read by a subscriber", r.Seen)
+	if r.Expect.Since == SinceGap {
+		line("first mark read, after the "+what, r.Seen)
+	} else {
+		line("read by a subscriber", r.Seen)
+	}
 	line("out of the consolidated dataset", r.Left)
 	line("latest message, after the venue", r.Latest)
 	line("longest silence of a subscriber", r.Silence)
@@ -108,7 +115,7 @@ func (r *DrillReport) sumText(b *strings.Builder) {
 	if hostile > 0 {
 		fmt.Fprintf(b, ", %d hostile datagrams", hostile)
 	}
-	counted := len(r.Runs) - r.Disturbed
+	counted := r.counted()
 	fmt.Fprintf(b, "\n  outcome     %d of %d repetitions right; %d levels compared", counted-r.Broken, counted, levels)
 	if r.Disturbed > 0 {
 		fmt.Fprintf(b, "; %d more were disturbed by the machine, and do not count", r.Disturbed)

@@ -18,8 +18,6 @@ import (
 type trial struct {
 	site   *site
 	active string // the provider that is active whenever a repetition begins: the preferred one
-	state  feedState
-	moved  time.Time // when the state was last another one
 }
 
 // run takes the steps of a drill, heals everything, waits until the feed is as it was, and looks what became of it.
@@ -40,7 +38,10 @@ func (t *trial) run(ctx context.Context, d *Drill) (*RunReport, error) {
 	if _, err := t.quality(ctx); err != nil {
 		return nil, err
 	}
-	r := &RunReport{Began: time.Now(), provider: t.active, left: market.UndefTime}
+	if err := s.relay.Begin(); err != nil {
+		return nil, err
+	}
+	r := &RunReport{Began: time.Now(), left: market.UndefTime}
 	if err := t.inject(ctx, d, r); err != nil {
 		return nil, err
 	}
@@ -51,14 +52,19 @@ func (t *trial) run(ctx context.Context, d *Drill) (*RunReport, error) {
 	if r.Quality, err = t.quality(ctx); err != nil {
 		return nil, err
 	}
-	silence := s.follower.silence()
+	meanwhile, err := s.follower.soFar()
+	if err != nil {
+		return nil, fmt.Errorf("the subscriber's session ended: %w", err)
+	}
 	if err := t.heal(); err != nil {
 		return nil, err
 	}
 	r.Healed = time.Now()
-	t.recover(ctx, d, r)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if err := t.settle(ctx); err != nil {
+		if ctx.Err() != nil || s.failed() != nil {
+			return nil, err
+		}
+		r.broke("recovery: %v", err)
 	}
 	r.Levels, err = t.compare(ctx)
 	if err != nil {
@@ -78,7 +84,7 @@ func (t *trial) run(ctx context.Context, d *Drill) (*RunReport, error) {
 	if r.Noticed, err = t.takeExperience(); err != nil {
 		return nil, err
 	}
-	r.Noticed.Silence = silence
+	r.Noticed.Silence, r.Noticed.Latest = meanwhile.Silence, meanwhile.Latest
 	since, err := t.quality(ctx)
 	if err != nil {
 		return nil, err
@@ -93,23 +99,76 @@ func (t *trial) run(ctx context.Context, d *Drill) (*RunReport, error) {
 	return r, nil
 }
 
-// inject takes the steps, each at its time, and returns when the drill's time is over.
+// inject takes the steps, each at its time, and returns when the drill's time is over and what is expected has
+// happened. The time stands still while the market does: what is done to packets takes packets.
 func (t *trial) inject(ctx context.Context, d *Drill, r *RunReport) error {
+	began := r.Began
 	for i := range d.Steps {
 		step := &d.Steps[i]
-		if err := pause(ctx, time.Until(r.Began.Add(time.Duration(step.At)))); err != nil {
-			return err
-		}
-		at, err := t.take(step)
-		if err != nil {
+		if err := pause(ctx, time.Until(began.Add(time.Duration(step.At)))); err != nil {
 			return err
 		}
 		if step.Set != nil {
 			r.delay = max(r.delay, step.Set.Delay)
 		}
+		at, err := t.take(step)
+		if err != nil {
+			return err
+		}
 		r.Injected = append(r.Injected, Injection{At: at, What: t.named(step.String())})
+		taken := time.Now()
+		if err := t.effect(ctx, step); err != nil {
+			return err
+		}
+		began = began.Add(time.Since(taken))
 	}
-	return pause(ctx, time.Until(r.Began.Add(time.Duration(d.For))))
+	if err := pause(ctx, time.Until(began.Add(time.Duration(d.For)))); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(expectMax); time.Now().Before(deadline); {
+		if seen, err := t.site.follower.soFar(); err != nil || d.Expect.met(&seen) {
+			return err
+		}
+		if err := pause(ctx, expectEvery); err != nil {
+			return err
+		}
+	}
+	return nil // judge finds what is missing
+}
+
+const (
+	effectMax   = 20 * time.Second // for which a market may be silent
+	expectMax   = 5 * time.Second  // for which what is expected is waited for beyond a drill's time
+	expectEvery = 2 * time.Millisecond
+)
+
+// effect waits until there were packets for what a step has set.
+func (t *trial) effect(ctx context.Context, step *Step) error {
+	if step.Paths == "" {
+		return nil
+	}
+	pattern := t.named(step.Paths)
+	return t.site.waitFor(ctx, effectMax, "messages of the venue", func() error {
+		paths, err := t.site.relay.Paths()
+		if err != nil {
+			return err
+		}
+		for i := range paths {
+			if matches(pattern, paths[i].Name) && !paths[i].Effective {
+				return errors.New("there are none")
+			}
+		}
+		return nil
+	})
+}
+
+// met reports whether what is expected has been noticed. What need not be noticed has.
+func (e *Expect) met(seen *Experience) bool {
+	has := map[sayingKind]bool{}
+	for _, n := range seen.Notices {
+		has[parseNotice(n.Text).kind] = true
+	}
+	return (len(e.Switch) == 0 || has[switched]) && (!e.Stale || has[becameStale]) && (!e.Lost || seen.Marked > 0)
 }
 
 // take takes a step, and returns when.
@@ -156,60 +215,53 @@ func (t *trial) heal() error {
 	return err
 }
 
-// calm waits until a repetition can begin: the feed is as it should be, and has been for long enough that every
-// provider can be chosen. What was noticed meanwhile counts for nothing.
+// calm waits until a repetition can begin. What was noticed meanwhile counts for nothing.
 func (t *trial) calm(ctx context.Context) error {
-	if err := t.settle(ctx, func() time.Time { return t.moved.Add(probation) }); err != nil {
+	if err := t.settle(ctx); err != nil {
 		return err
 	}
 	_, err := t.takeExperience()
 	return err
 }
 
-// recover waits until the feed is as it was before the drill. What does not come is found by judge.
-func (t *trial) recover(ctx context.Context, d *Drill, r *RunReport) {
-	least := r.Healed
-	if len(d.Expect.Switch) > 0 || d.Expect.Stale {
-		least = least.Add(probation)
-	}
-	_ = t.settle(ctx, func() time.Time { return least })
-}
-
-// settle waits until the feed is fresh, by the preferred provider, with no gap behind any provider, and a time has
-// come.
-func (t *trial) settle(ctx context.Context, least func() time.Time) error {
-	var suspect map[string]uint64
-	steady := 0
+// settle waits until the feed is fresh, by the preferred provider, and every provider could be chosen.
+func (t *trial) settle(ctx context.Context) error {
 	return t.site.waitFor(ctx, recoverMax, "the feed to be as it should", func() error {
-		notices, err := t.site.follower.notices()
+		choice, err := t.site.choice(ctx)
 		if err != nil {
 			return err
 		}
-		state := t.state.after(notices)
+		switch {
+		case choice.Active != t.active:
+			return fmt.Errorf("provider %s is active", choice.Active)
+		case choice.Stale:
+			return errors.New("it is stale")
+		case choice.RefreshDue > 0:
+			return fmt.Errorf("%d books are not published anew yet", choice.RefreshDue)
+		}
+		for _, p := range choice.Providers {
+			switch {
+			case p.Breaker != breakerClosed:
+				return fmt.Errorf("provider %s is %s", p.Name, p.Rank)
+			case p.Gapped:
+				return fmt.Errorf("a gap lies behind provider %s", p.Name)
+			}
+		}
 		now, err := t.look(ctx)
 		if err != nil {
 			return err
 		}
-		if suspect != nil && now.steady(suspect) {
-			steady++
-		} else {
-			steady = 0
-		}
-		suspect = now.suspect()
-		switch {
-		case state.active != t.active:
-			return fmt.Errorf("provider %s is active", state.active)
-		case state.stale:
-			return errors.New("the feed is stale")
-		case steady < 2:
-			_ = pause(ctx, lookEvery)
-			return errors.New("a gap lies behind a provider")
-		case time.Now().Before(least()):
-			return errors.New("a provider is on probation")
+		for name := range now.channels {
+			if open := now.channels[name].Ledger.GapsOpen.Messages; open > 0 {
+				return fmt.Errorf("%d messages of provider %s are missing", open, name)
+			}
 		}
 		return nil
 	})
 }
+
+// breakerClosed is what the admin interface says of a breaker that lets its provider be chosen.
+const breakerClosed = "closed"
 
 // takeExperience returns what the subscriber noticed since it was last taken.
 func (t *trial) takeExperience() (Experience, error) {
@@ -217,10 +269,6 @@ func (t *trial) takeExperience() (Experience, error) {
 	if err != nil {
 		return x, fmt.Errorf("the subscriber's session ended: %w", err)
 	}
-	if len(x.Notices) > 0 {
-		t.moved = time.Now()
-	}
-	t.state = t.state.after(x.Notices)
 	return x, nil
 }
 
@@ -247,28 +295,6 @@ func (q *Quality) add(since Quality) {
 
 // recoverMax is how long a feed may take to be as before: a gateway asks for twelve snapshots a minute at most.
 const recoverMax = 90 * time.Second
-
-// lookEvery is how often the gateway is asked: it makes a new answer ten times a second.
-const lookEvery = 120 * time.Millisecond
-
-// A feedState is what the gateway's messages say of the feed.
-type feedState struct {
-	active string
-	stale  bool
-}
-
-// after returns the state after some messages.
-func (state feedState) after(notices []Notice) feedState {
-	for _, n := range notices {
-		switch said := parseNotice(n.Text); said.kind {
-		case switched:
-			state.active = said.to
-		case becameStale, becameFresh:
-			state.stale = said.kind == becameStale
-		}
-	}
-	return state
-}
 
 // compare pauses the market, waits for the subscriber to have the venue's books, and lets it go on.
 func (t *trial) compare(ctx context.Context) (levels int, err error) {
@@ -316,24 +342,4 @@ func (t *trial) look(ctx context.Context) (l look, err error) {
 		l.asked.Hostile += c.Hostile
 	}
 	return l, err
-}
-
-// suspect returns how many events each channel has published behind a gap.
-func (l look) suspect() map[string]uint64 {
-	counts := map[string]uint64{}
-	for name := range l.channels {
-		counts[name] = l.channels[name].Suspect
-	}
-	return counts
-}
-
-// steady reports whether no channel has an open gap, or published behind an announced one since.
-func (l look) steady(since map[string]uint64) bool {
-	for name := range l.channels {
-		c := l.channels[name]
-		if c.Ledger.GapsOpen.Messages > 0 || c.Suspect != since[name] {
-			return false
-		}
-	}
-	return true
 }

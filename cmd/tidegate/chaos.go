@@ -59,10 +59,16 @@ func (c *chaosCmd) Run(ctx context.Context, con *console) error {
 	if report != nil {
 		err = errors.Join(err, c.show(con, report))
 	}
-	if err == nil && len(report.Broken()) > 0 {
-		err = fmt.Errorf("chaos: %d promises were broken", len(report.Broken()))
+	if err != nil {
+		return err
 	}
-	return err
+	if broken := report.Broken(); len(broken) > 0 {
+		return fmt.Errorf("chaos: %d promises were broken", len(broken))
+	}
+	if names := report.Undecided(); len(names) > 0 {
+		return fmt.Errorf("chaos: this machine was too late to decide %s", strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // options puts together what is to be done.
@@ -152,13 +158,13 @@ feeds:
         lines:
           - {name: A, address: %q}
           - {name: B, address: %q}
-        retransmit: {servers: [%q]}
+        retransmit: {servers: [%q], rest_max: 100ms}
         snapshots: {servers: [{address: %q}]}
       - name: south
         lines:
           - {name: A, address: %q}
           - {name: B, address: %q}
-        retransmit: {servers: [%q]}
+        retransmit: {servers: [%q], rest_max: 100ms}
         snapshots: {servers: [{address: %q}]}
 consolidated:
   dataset: TIDE.CONS
