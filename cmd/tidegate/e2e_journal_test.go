@@ -54,6 +54,7 @@ func TestE2EJournal(t *testing.T) {
 	if code, out := g.exit(); code != exitOK {
 		t.Errorf("exit code %d: %s", code, out)
 	}
+	g.logged("journal", "dir", dir, "epoch", "1", "next", "1")
 
 	want := subscriber.all()
 	r, err := journal.OpenReader(dir)

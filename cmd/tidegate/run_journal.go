@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"tidegate/arbiter"
@@ -49,8 +48,9 @@ func openJournal(cfg *config.Journal, ring *bus.Ring, log *slog.Logger) (*keeper
 			log.Info("journal: " + n.Text)
 		},
 	}); err != nil {
-		return nil, fmt.Errorf("journal %s: %w", cfg.Dir, err)
+		return nil, err
 	}
+	log.Info("journal", "dir", cfg.Dir, "epoch", k.journal.Epoch(), "next", k.journal.DurableIndex()+1)
 	if k.reader, err = ring.NewReader(nil); err != nil {
 		return nil, errors.Join(err, k.journal.Close(context.Background()))
 	}

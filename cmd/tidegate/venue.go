@@ -20,7 +20,7 @@ type venueCmd struct {
 	Seed        uint64         `default:"1" help:"The same seed gives the same messages, whatever the lines do to them."`
 	Instruments int            `default:"8" help:"How many instruments trade: 1 to 65535. The first, ALFA, is the busiest."`
 	Rate        int            `default:"1600" help:"Messages per second of the market's time, on average: 1 to 10000000. Bursts exceed it many times over."`
-	Speed       string         `default:"1x" help:"How many times faster than the clock the market's time passes: 0.001x to 10000x."`
+	Speed       string         `default:"1x" help:"How many times faster than the clock the market's time passes: 0.001x to 10000x. Below 1x its clock runs slow: a gateway finds the feed later and later, and says that it is stale."`
 	Trading     time.Duration  `placeholder:"TIME" help:"Close so long after the open, in the market's time, and end: 1s to 23h58m, such as 90s or 2h. Default: until stopped, with a new session each day of the market's time."`
 	A           netip.AddrPort `name:"a" default:"127.0.0.1:26400" help:"Where line A sends: the address of a machine, or a multicast group, with UDP port."`
 	B           netip.AddrPort `name:"b" default:"127.0.0.1:26401" help:"Where line B sends."`
