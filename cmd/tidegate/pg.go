@@ -49,7 +49,7 @@ type pgDrainCmd struct {
 	Journal           string        `required:"" placeholder:"DIR" help:"Directory of the journal. Who writes it may be running or not."`
 	Name              string        `default:"postgres" help:"Under this name the journal keeps what is not drained yet."`
 	Keep              []string      `default:"trades,quotes,bars" help:"Tables that are filled, of trades, quotes, orders, records and bars. Instruments, gaps, switches and feeds always are."`
-	Workers           int           `default:"1" help:"Connections, 1 to 8. Feeds are shared out among them."`
+	Workers           int           `default:"1" help:"Workers, 1 to 8, with two connections each. Feeds are shared out among them."`
 	BatchRows         int           `default:"50000" help:"Rows of a transaction, at most."`
 	BatchWait         time.Duration `default:"20ms" help:"How long a row waits for others."`
 	SynchronousCommit string        `placeholder:"HOW" help:"off, local, remote_write, on or remote_apply. Default: as the server has it."`

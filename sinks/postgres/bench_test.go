@@ -22,7 +22,7 @@ func BenchmarkDrain(b *testing.B) {
 	server := pgtest.New(b, "shared_buffers = 1GB\nmax_wal_size = 8GB\n")
 	dsn := server.DSN("postgres")
 	migrate(b, dsn)
-	p := newProducer(b, b.TempDir())
+	p := newProducerOf(b, journal.Config{Dir: b.TempDir()})
 	for i := range n {
 		price := market.Price(100*market.PriceScale) + market.Price(i%1000)*market.PriceScale/100
 		m := dbn.Trade{Change: dbn.Change{
@@ -43,8 +43,9 @@ func BenchmarkDrain(b *testing.B) {
 	var drained, copied time.Duration
 	for i := 0; b.Loop(); i++ {
 		do(b, conn, "CHECKPOINT")
-		began := time.Now()
 		r := run(b, cfg)
+		wait(b, "it is connected", func() bool { return r.next() > 0 })
+		began := time.Now()
 		r.reaches(b, p.index)
 		drained += time.Since(began)
 		if err := r.stop(); err != nil {
@@ -110,5 +111,25 @@ func TestEncodingDoesNotAllocate(t *testing.T) {
 	fill()
 	if n := testing.AllocsPerRun(20, fill); n != 0 {
 		t.Errorf("a batch of 1000 rows allocates %.1f times, want 0", n)
+	}
+}
+
+// BenchmarkEncode is a trade from its DBN record to the bytes of COPY.
+func BenchmarkEncode(b *testing.B) {
+	kind, payload := payloadAt(3, start)
+	e := journal.Entry{Header: journal.Header{At: start, Kind: kind}, Index: 3, Payload: payload}
+	it := item{Entry: &e, epoch: 1, journal: 1}
+	kept := (&Config{Keep: everything}).kept()
+	rows := &batch{}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		if n++; n%10_000 == 1 {
+			rows.reset(3)
+		}
+		rows.add(&it, kept)
+	}
+	if want := (n-1)%10_000 + 1; rows.rows != want {
+		b.Fatalf("%d rows, want %d", rows.rows, want)
 	}
 }

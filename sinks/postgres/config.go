@@ -25,8 +25,8 @@ type Config struct {
 
 	// DSN is how the server is reached: see Connect. The role must own the schema.
 	DSN string
-	// Workers is how many connections are drained through, 1 to 8. Each has the feeds whose number leaves
-	// the same remainder. 0: 1.
+	// Workers is how many workers there are, 1 to 8, each with two connections. Each has the feeds whose number
+	// leaves the same remainder. 0: 1.
 	Workers int
 	// BatchRows is the most rows of a transaction. 0: 50000.
 	BatchRows int

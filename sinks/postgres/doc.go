@@ -14,9 +14,10 @@
 //
 // A transaction takes rows and the position behind them:
 //
-//	BEGIN; UPDATE positions SET next = 2000 ... WHERE next = 1000
+//	BEGIN
 //	COPY trades_20260302_1430 FROM STDIN    entries 1000 to 1999, as far as they are trades
 //	COPY quotes_20260302_1430 FROM STDIN    and as far as they are quotes
+//	UPDATE positions SET next = 2000 ... WHERE next = 1000
 //	COMMIT
 //
 // So the rows are always those before the position. Whatever goes wrong, a lost connection in the middle of

@@ -102,7 +102,12 @@ type producer struct {
 
 func newProducer(t testing.TB, dir string) *producer {
 	t.Helper()
-	j, err := journal.Open(journal.Config{Dir: dir, SegmentBytes: 4 << 20, ReserveBytes: 1, PlainSegments: 1})
+	return newProducerOf(t, journal.Config{Dir: dir, SegmentBytes: 4 << 20, ReserveBytes: 1, PlainSegments: 1})
+}
+
+func newProducerOf(t testing.TB, c journal.Config) *producer {
+	t.Helper()
+	j, err := journal.Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}

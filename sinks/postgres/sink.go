@@ -75,7 +75,8 @@ func New(c Config) (*Sink, error) {
 	return s, nil
 }
 
-// Run drains until ctx ends; then it commits what is under way and returns nil. It returns an error at once
+// Run drains until ctx ends; then it commits what is under way and returns nil. If the readers are those of a
+// journal in this process, it also returns when that is closed and everything is committed. It returns an error at once
 // if the server refuses the role, or has no schema or a wrong one, or too few standbys: at the start only.
 // Later it tries again for as long as it takes, except when rows prove to be there already.
 func (s *Sink) Run(ctx context.Context) error {
@@ -92,17 +93,19 @@ func (s *Sink) Run(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var wg sync.WaitGroup
+	var workers, others sync.WaitGroup
 	for _, w := range s.workers {
-		wg.Go(func() {
+		workers.Go(func() {
 			if err := w.run(ctx); err != nil {
 				stop(err)
 			}
 		})
 	}
-	wg.Go(func() { s.parts.run(ctx) })
-	wg.Go(func() { s.look(ctx, held) })
-	wg.Wait()
+	others.Go(func() { s.parts.run(ctx) })
+	others.Go(func() { s.look(ctx, held) })
+	workers.Wait()
+	stop(nil)
+	others.Wait()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"testing"
+	"time"
 )
 
 func TestDrain(t *testing.T) {
@@ -17,5 +18,33 @@ func TestDrain(t *testing.T) {
 		if got := verify(t, p, dsn); got.Rows != p.index || got.Position != [2]uint64{p.index + 1, p.index + 1} {
 			t.Errorf("%d workers: %+v, want %d rows", workers, got, p.index)
 		}
+	}
+}
+
+// When the journal of this process is closed, everything is committed and Run returns.
+func TestJournalClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.BatchRows, w.cfg.BatchWait = 700, 50*time.Millisecond
+	s, err := New(w.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(t.Context()) }()
+	w.p.append(10_000)
+	if err := w.p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not return")
+	}
+	if got := verify(t, w.p, w.dsn); got.Rows != w.p.index {
+		t.Errorf("%d rows, want %d", got.Rows, w.p.index)
 	}
 }

@@ -80,7 +80,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-func wait(t *testing.T, what string, until func() bool) {
+func wait(t testing.TB, what string, until func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !until(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
