@@ -44,6 +44,7 @@ func (a *Arbiter) Health(id LineID) LineHealth {
 type marks struct {
 	due  market.Nanos // no new mark before this time
 	next int          // ring position of the next mark
+	gone mark         // the last one that was overwritten
 	ring [marksMax]mark
 }
 
@@ -61,6 +62,7 @@ const (
 func (m *marks) reset() {
 	m.due = math.MinInt64
 	m.next = 0
+	m.gone.at = market.UndefTime
 	for i := range m.ring {
 		m.ring[i].at = market.UndefTime
 	}
@@ -71,13 +73,27 @@ func (m *marks) passed(l *line, fallback market.Nanos) market.Nanos {
 	if l.passedAt.Defined() && l.passedHigh == l.high {
 		return l.passedAt
 	}
+	before := m.gone
 	for i := range marksMax {
-		k := &m.ring[(m.next+i)%marksMax]
-		if k.at.Defined() && k.seq >= l.high {
-			return k.at
+		k := m.ring[(m.next+i)%marksMax]
+		switch {
+		case !k.at.Defined():
+		case k.seq >= l.high:
+			return k.known(l.high, before)
+		default:
+			before = k
 		}
 	}
 	return fallback
+}
+
+// known returns when the message at seq became known, which is before the mark k or its own: if there was no mark
+// of it, it came within markSpan of the mark before.
+func (k mark) known(seq uint64, before mark) market.Nanos {
+	if seq == k.seq || !before.at.Defined() {
+		return k.at
+	}
+	return min(k.at, before.at+markSpan)
 }
 
 // mark notes that the message at seq became known now. The mark it overwrites may be the only one
@@ -91,9 +107,10 @@ func (a *Arbiter) mark(seq uint64, now market.Nanos) {
 		for i := range a.lines {
 			l := &a.lines[i]
 			if l.high <= slot.seq && !(l.passedAt.Defined() && l.passedHigh == l.high) {
-				l.passedAt, l.passedHigh = slot.at, l.high
+				l.passedAt, l.passedHigh = slot.known(l.high, m.gone), l.high
 			}
 		}
+		m.gone = *slot
 	}
 	*slot = mark{seq, now}
 	m.next = (m.next + 1) % marksMax
