@@ -49,7 +49,8 @@ type batch struct {
 	skipped   int
 	gaps      []missing
 	begun     time.Time
-	refused   error // the first entry that is not understood
+	refused   int   // entries that are not understood
+	why       error // of the first of them
 }
 
 // missing is a range of entries that the journal does not have.
@@ -128,8 +129,8 @@ func (b *batch) add(it *item, kept *tableSet) {
 	b.through = max(b.through, it.At)
 	if err := b.tryAdd(it, kept); err != nil {
 		b.to(unread, it.At).unreadable(it, err)
-		if b.refused == nil {
-			b.refused = fmt.Errorf("entry %d: %w", it.Index, err)
+		if b.refused++; b.why == nil {
+			b.why = fmt.Errorf("entry %d: %w", it.Index, err)
 		}
 	}
 }

@@ -224,8 +224,9 @@ func (s *Sink) committed(b *batch) {
 	for _, g := range b.gaps {
 		c.missing.Add(g.to - g.from + 1)
 	}
-	if b.refused != nil {
-		s.notify(Unreadable, "%v; it is in tidegate.unreadable", b.refused)
+	if b.refused > 0 {
+		c.unreadable.Add(uint64(b.refused))
+		s.notify(Unreadable, "%d of entries %d to %d are not understood and are in tidegate.unreadable; the first is %v", b.refused, b.from, b.end-1, b.why)
 	}
 }
 

@@ -47,4 +47,7 @@ func TestJournalClosed(t *testing.T) {
 	if got := verify(t, w.p, w.dsn); got.Rows != w.p.index {
 		t.Errorf("%d rows, want %d", got.Rows, w.p.index)
 	}
+	if got := s.Stats(); got.Rows != 10_000 || got.Unreadable != 100 || got.Next != 10_001 || got.Batches < 14 || got.Failures != 0 || got.Server != "closed" {
+		t.Errorf("%+v", got)
+	}
 }
