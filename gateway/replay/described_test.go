@@ -247,7 +247,11 @@ func TestStaleFeedLeavesConsolidated(t *testing.T) {
 
 // FuzzRecording takes a recording with bytes changed, left out and doubled: an error, or counts that add up.
 func FuzzRecording(f *testing.F) {
-	records := recordingOf(f, layoutOf("a", "b"),
+	small := layoutOf("a", "b")
+	for i := range small.Feeds[0].Channels {
+		small.Feeds[0].Channels[i].Pipeline.Arbiter.WindowPacketsMax = 16
+	}
+	records := recordingOf(f, small,
 		oneMessage, record{noon, netip.AddrPortFrom(groupA.Addr(), 26_401), oneMessage.payload},
 		decide(providers.Decision{At: noon, Provider: 1, Reason: providers.Silent}),
 		give(1, recovery.Input{Kind: recovery.Begin, Number: 1 << 20}),
