@@ -289,16 +289,14 @@ func TestTwoDrainers(t *testing.T) {
 	other := w.cfg
 	other.ReaderName = "other"
 	a, b := run(t, w.cfg), run(t, other)
+	wait(t, "both are connected", func() bool { return a.next() > 0 && b.next() > 0 })
 	for range 50 {
 		w.p.append(200)
 		time.Sleep(time.Millisecond)
 	}
 	w.p.durable(t)
-	for end := time.Now().Add(30 * time.Second); max(a.next(), b.next()) <= w.p.index; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%+v, %+v", a.Stats(), b.Stats())
-		}
-	}
+	a.reaches(t, w.p.index) // the one behind has learned that it was
+	b.reaches(t, w.p.index)
 	for _, r := range []*running{a, b} {
 		if err := r.stop(); err != nil {
 			t.Error(err)
