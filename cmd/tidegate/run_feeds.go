@@ -107,6 +107,13 @@ func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, er
 	if f.stream, err = stream.New(stream.Config{Feed: uint8(number), Ring: g.ring}); err != nil {
 		return nil, err
 	}
+	if g.keeper != nil {
+		for _, schema := range g.cfg.Journal.Schemas { // so that they are derived
+			if err := f.stream.Want(schema); err != nil {
+				return nil, err
+			}
+		}
+	}
 	f.witness = admin.NewWitness(f.stream)
 	var names []string
 	for _, p := range cfg.Providers {

@@ -183,7 +183,7 @@ func Defaults() Config {
 		},
 		Capture: Capture{QueueBytes: 32 << 20},
 		Journal: Journal{
-			Schemas:     []dbn.Schema{dbn.SchemaMBO, dbn.SchemaBBO1s, dbn.SchemaOHLCV1m, dbn.SchemaDefinition, dbn.SchemaStatus},
+			Schemas:     []dbn.Schema{dbn.SchemaMBO, dbn.SchemaTrades, dbn.SchemaBBO1s, dbn.SchemaOHLCV1m, dbn.SchemaDefinition, dbn.SchemaStatus},
 			CommitEvery: 2 * time.Millisecond, SpillBytes: 256 << 20,
 		},
 		Admin: Admin{Listen: "127.0.0.1:8080"},

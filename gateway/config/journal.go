@@ -19,10 +19,10 @@ type Journal struct {
 	RetainBytes int // of all segments; 0: no limit
 }
 
-// journalSchemas are those that can be kept: every feed publishes them whether somebody has subscribed or not.
+// journalSchemas are those that can be kept: of one feed, and published whether somebody has subscribed or not.
 var journalSchemas = []dbn.Schema{
-	dbn.SchemaMBO, dbn.SchemaBBO1s, dbn.SchemaBBO1m, dbn.SchemaOHLCV1s, dbn.SchemaOHLCV1m, dbn.SchemaOHLCV1h, dbn.SchemaOHLCV1d,
-	dbn.SchemaDefinition, dbn.SchemaStatus,
+	dbn.SchemaMBO, dbn.SchemaMBP1, dbn.SchemaTBBO, dbn.SchemaTrades, dbn.SchemaBBO1s, dbn.SchemaBBO1m, dbn.SchemaOHLCV1s, dbn.SchemaOHLCV1m, dbn.SchemaOHLCV1h, dbn.SchemaOHLCV1d,
+	dbn.SchemaDefinition, dbn.SchemaStatus, dbn.SchemaStatistics, dbn.SchemaImbalance,
 }
 
 // journal reads the section of that name.

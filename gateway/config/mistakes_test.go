@@ -201,10 +201,10 @@ var mistakes = []struct {
 	{"limits", small + "  limits: {connections: 0, input_bytes: 1}\n", []string{
 		"etc/c.yaml:9:25: subscribers.limits.connections: found 0, want a whole number from 1", "etc/c.yaml:9:41: subscribers.limits.input_bytes: found 1, want a size",
 	}},
-	{"journal", small + "journal: {dir: '', schemas: [mbo, mbp-1, mbo], commit_every: 1us, retain_bytes: -1}\n", []string{
-		`etc/c.yaml:9:16: journal.dir: found ""`, `etc/c.yaml:9:35: journal.schemas[1]: found "mbp-1", want one of mbo, bbo-1s`,
-		`etc/c.yaml:9:42: journal.schemas[2]: found "mbo" again, want each schema once`, `etc/c.yaml:9:62: journal.commit_every: found "1us"`,
-		"etc/c.yaml:9:81: journal.retain_bytes: found -1",
+	{"journal", small + "journal: {dir: '', schemas: [mbo, cmbp-1, mbo], commit_every: 1us, retain_bytes: -1}\n", []string{
+		`etc/c.yaml:9:16: journal.dir: found ""`, `etc/c.yaml:9:35: journal.schemas[1]: found "cmbp-1", want one of mbo, mbp-1`,
+		`etc/c.yaml:9:43: journal.schemas[2]: found "mbo" again, want each schema once`, `etc/c.yaml:9:63: journal.commit_every: found "1us"`,
+		"etc/c.yaml:9:82: journal.retain_bytes: found -1",
 	}},
 	{"capture", small + "capture: {file: 'a{b}', queue: 1}\n", []string{
 		`etc/c.yaml:9:17: capture.file: found "a{b}", want no braces but those of {start}`, "etc/c.yaml:9:32: capture.queue: found 1, want a size from 128 KiB to 1 GiB",
