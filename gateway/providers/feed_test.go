@@ -6,7 +6,6 @@ import (
 	"tidegate/gateway"
 	"tidegate/gateway/breaker"
 	"tidegate/gateway/providers"
-	"tidegate/internal/venue"
 	"tidegate/market"
 )
 
@@ -107,13 +106,7 @@ func TestSwitchToAnotherEpoch(t *testing.T) {
 			w := newWorld(t, 16, cfg)
 			w.run(5 * market.Second)
 			w.paths[0].drop = true
-			live := venue.DefaultLiveConfig(17)
-			live.Feed.Market.Open, live.Feed.Market.PreOpen = market.Second, market.Second
-			live.Feed.Market.Halts, live.Feed.Market.Rate = nil, 3000
-			var err error
-			if w.venue, err = venue.NewLiveFeed(live, w.now()); err != nil {
-				t.Fatal(err)
-			}
+			w.restart(17)
 			w.run(4 * market.Second)
 			if l := w.feed.Ledger(); l.Active != "vendor" {
 				t.Fatalf("%s is active", l.Active)

@@ -148,6 +148,9 @@ func (p *port) OnRebuild(ids []market.InstrumentID, now market.Nanos) {
 			p.feed.refresh.add(id)
 		}
 	}
+	// What was there may be of an epoch whose end nobody saw, with orders that have the numbers of others: see
+	// beginRefresh.
+	p.feed.clearDue(now)
 	p.feed.serve(now)
 }
 

@@ -191,6 +191,40 @@ func TestSnapshotInAQuietMarket(t *testing.T) {
 	})
 }
 
+// TestSnapshotAfterAnUnseenRestart: the publisher began again while nothing came, and its numbers had come nearly as
+// far when something came again; so nobody noticed. What does not fit the books shows it, and a snapshot heals it,
+// with orders that have the numbers of others.
+func TestSnapshotAfterAnUnseenRestart(t *testing.T) {
+	for _, orders := range []int{4096, 10} { // refreshed at once, and over many ticks
+		bubble(t, func(t *testing.T) {
+			cfg := providers.DefaultConfig("venue")
+			cfg.RefreshOrders = orders
+			w := newWorld(t, 18, cfg)
+			w.run(2 * market.Second)
+			before := w.venue.Position().Sent
+			w.paths[0].drop = true
+			w.restart(19)
+			for w.venue.Position().Sent+500 < before {
+				w.run(ms)
+			}
+			w.paths[0].drop = false
+			w.run(3 * market.Second)
+			if !w.pipelines[0].Suspect() {
+				t.Fatal("two epochs fit together")
+			}
+			w.begin(0)
+			w.run(10 * ms)
+			next := w.snapshot(0)
+			w.run(100 * ms)
+			if err := w.pipelines[0].EndRebuild(next, w.now()); err != nil {
+				t.Fatal(err)
+			}
+			w.run(market.Second)
+			w.settle()
+		})
+	}
+}
+
 func (w *world) snapshotNext() uint64 {
 	_, next := w.venue.Snapshot()
 	return next

@@ -49,19 +49,19 @@ func (f *Feed) beginRefresh(before *port, now market.Nanos) {
 		})
 	}
 	if before.heard && (before.epochs != f.active.epochs || before.pipeline.Session() != f.active.pipeline.Session()) {
-		for _, id := range f.refresh.queue[f.refresh.next:] {
-			if f.refresh.isDue[id] {
-				f.clear(id, now)
-			}
-		}
+		f.clearDue(now)
 	}
 	f.refreshFacts()
 }
 
-// clear publishes that an instrument's book is empty until its refresh.
-func (f *Feed) clear(id market.InstrumentID, now market.Nanos) {
-	f.events = append(f.events[:0], f.cleared(id, now))
-	f.publish(f.events, f.active)
+// clearDue publishes that the books that are due are empty until their refresh.
+func (f *Feed) clearDue(now market.Nanos) {
+	for _, id := range f.refresh.queue[f.refresh.next:] {
+		if f.refresh.isDue[id] {
+			f.events = append(f.events[:0], f.cleared(id, now))
+			f.publish(f.events, f.active)
+		}
+	}
 }
 
 // cleared returns a snapshot of an empty book.

@@ -154,13 +154,7 @@ func (w *world) pipeline(sink gateway.Sink) *gateway.Pipeline {
 
 func newWorld(t *testing.T, seed uint64, cfg providers.Config) *world {
 	w := &world{t: t, cfg: cfg, out: newReader(t)}
-	live := venue.DefaultLiveConfig(seed)
-	live.Feed.Market.Open, live.Feed.Market.PreOpen = market.Second, market.Second
-	live.Feed.Market.Halts, live.Feed.Market.Rate = nil, 3000
-	var err error
-	if w.venue, err = venue.NewLiveFeed(live, w.now()); err != nil {
-		t.Fatal(err)
-	}
+	w.restart(seed)
 	w.feed, w.pipelines = w.build(w.out)
 	for i := range cfg.Names {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -172,11 +166,23 @@ func newWorld(t *testing.T, seed uint64, cfg providers.Config) *world {
 	w.feed.Record(func(d providers.Decision) {
 		w.tape = append(w.tape, input{at: d.At, decision: providers.AppendDecision(nil, 3, d)})
 	})
-	w.judge, err = providers.NewJudge(w.feed, func(c *breaker.Config) { c.Seed = seed + 1 }, nil)
+	judge, err := providers.NewJudge(w.feed, func(c *breaker.Config) { c.Seed = seed + 1 }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.judge = judge
 	return w
+}
+
+// restart has the publisher begin, or begin again under the same session.
+func (w *world) restart(seed uint64) {
+	live := venue.DefaultLiveConfig(seed)
+	live.Feed.Market.Open, live.Feed.Market.PreOpen = market.Second, market.Second
+	live.Feed.Market.Halts, live.Feed.Market.Rate = nil, 3000
+	var err error
+	if w.venue, err = venue.NewLiveFeed(live, w.now()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // build makes a feed with its pipelines.
