@@ -73,7 +73,7 @@ type consolidated struct {
 
 // liveSchemas are compared.
 var liveSchemas = []dbn.Schema{
-	dbn.SchemaMBO, dbn.SchemaMBP10, dbn.SchemaTBBO, dbn.SchemaBBO1s, dbn.SchemaOHLCV1s, dbn.SchemaDefinition, dbn.SchemaStatus,
+	dbn.SchemaMBO, dbn.SchemaMBP10, dbn.SchemaBBO1s, dbn.SchemaOHLCV1s, dbn.SchemaDefinition, dbn.SchemaStatus,
 }
 
 func newOutlet(t *testing.T) *outlet {
@@ -484,7 +484,7 @@ func (w *world) wantReplayed() (result *replay.Result) {
 // it published: in every schema, whatever went wrong, and whenever ticks and commands came.
 func TestRecordingGivesLiveBytes(t *testing.T) {
 	var switches, stale, done, given, refused uint64
-	for seed := range uint64(10) {
+	for seed := range uint64(8) {
 		synctest.Test(t, func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			protocol := gateway.ITCH
