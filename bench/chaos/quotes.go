@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -94,6 +95,19 @@ func (q *quotes) set(symbol string, l dbn.ConsolidatedLevel, now market.Nanos) {
 
 func quoted(l dbn.ConsolidatedLevel) bool {
 	return l != dbn.ConsolidatedLevel{} && (l.BidPrice.Defined() || l.AskPrice.Defined())
+}
+
+// whole returns a function that reports an error until so many symbols have a price: a symbol is heard of when its
+// quote changes.
+func (q *quotes) whole(symbols int) func() error {
+	return func() error {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.err != nil || q.quoted < symbols {
+			return errors.Join(fmt.Errorf("%d of %d", q.quoted, symbols), q.err)
+		}
+		return nil
+	}
 }
 
 // takeLeft returns when every quote had left the consolidated dataset, since it was last asked.

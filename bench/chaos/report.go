@@ -12,6 +12,7 @@ import (
 
 	"tidegate/bench"
 	"tidegate/gateway/config"
+	"tidegate/internal/venue"
 	"tidegate/market"
 )
 
@@ -30,6 +31,8 @@ type Report struct {
 	Relay    Distribution   `json:"relay"`
 	Drills   []*DrillReport `json:"drills"`
 	Promises []Promise      `json:"promises"`
+	// Books are the venue's when its market has closed: what whoever followed to the end must have.
+	Books []venue.BookTruth `json:"books,omitempty"`
 
 	began time.Time
 }

@@ -30,6 +30,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	report := newReport(&o, s.feed)
 	err = s.drill(ctx, &o, report)
 	report.end(s)
+	if err == nil {
+		report.Books, err = s.end(ctx)
+	}
 	if closed := s.close(); err == nil && closed != nil {
 		err = closed
 	}
@@ -92,6 +95,11 @@ const disturbedMax = 5
 func (t *trial) begin(ctx context.Context) error {
 	if err := t.calm(ctx); err != nil {
 		return err
+	}
+	if q := t.site.quotes; q != nil {
+		if err := t.site.wait(ctx, "quotes of every instrument", q.whole(t.site.instruments)); err != nil {
+			return err
+		}
 	}
 	_, err := t.compare(ctx)
 	return err

@@ -143,7 +143,7 @@ func (c *chaosCmd) ownGateway() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(c.Dir, "tidegate.yaml")
-	retransmit, snapshots := free("udp", 26502), free("tcp", 26504)
+	retransmit, snapshots := free("udp", 0), free("tcp", 0)
 	text := fmt.Sprintf(`# The gateway of the drills. deploy/providers.example.yaml explains it.
 feeds:
   - name: chaos
@@ -174,7 +174,7 @@ subscribers:
     - {name: chaos, key: %q}
 admin:
   listen: %q
-`, free("udp", 26510), free("udp", 26511), retransmit, snapshots, free("udp", 26520), free("udp", 26521), retransmit, snapshots,
-		free("tcp", 13100), chaosKey, free("tcp", 8180))
+`, free("udp", 0), free("udp", 0), retransmit, snapshots, free("udp", 0), free("udp", 0), retransmit, snapshots,
+		free("tcp", 0), chaosKey, free("tcp", 0))
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
