@@ -35,8 +35,8 @@ func TestE2EConsolidatedReplay(t *testing.T) {
 	deep := netip.AddrPortFrom(a.Addr(), freePort(t))
 	config := filepath.Join(dir, "tidegate.yaml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `feeds:
-- {name: nasdaq, protocol: itch, gap_deadline: 1s, lines: [%s]}
-- {name: iex, protocol: deep, gap_deadline: 1s, lines: [{name: A, address: %q, receive_buffer: 4 MiB}]}
+- {name: nasdaq, protocol: itch, gap_deadline: 1s, stale_after: 1m, silence: 10m, lines: [%s]}
+- {name: iex, protocol: deep, gap_deadline: 1s, stale_after: 1m, silence: 10m, lines: [{name: A, address: %q, receive_buffer: 4 MiB}]}
 consolidated: {dataset: TIDE.CONS}
 loop: {idle: park}
 admin: {listen: "127.0.0.1:0"}

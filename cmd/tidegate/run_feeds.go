@@ -122,7 +122,8 @@ func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, er
 	}
 	choice := providers.DefaultConfig(names...)
 	choice.SameIDs = len(names) == 1 || cfg.Protocol == gateway.ITCH
-	choice.StaleAfter, choice.Lag.StepMin = market.Nanos(cfg.StaleAfter), market.Nanos(cfg.StaleAfter)
+	choice.StaleAfter = market.Nanos(cfg.StaleAfter)
+	choice.Lag.StepMin = min(choice.Lag.StepMin, choice.StaleAfter)
 	choice.Silence, choice.FailBack = market.Nanos(cfg.Silence), market.Nanos(cfg.FailBack)
 	f.choosing = choice
 	if f.choice, err = providers.New(choice, &keptGaps{f.witness, f}, f); err != nil {
