@@ -61,7 +61,8 @@ const (
 type Expect struct {
 	// Switch has the reasons of which one is why the feed leaves the active provider. None: it stays.
 	Switch []string `json:"switch,omitempty"`
-	// MaySwitch: the feed may try another provider before it finds that none is fresh.
+	// MaySwitch: the feed may try another provider before it finds that none is fresh, or take the one that has its
+	// snapshot first.
 	MaySwitch bool `json:"may_switch,omitempty"`
 	// Stale: the feed says that no provider is fresh, and leaves the consolidated dataset.
 	Stale bool `json:"stale,omitempty"`
