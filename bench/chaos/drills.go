@@ -25,7 +25,12 @@ func lost(how Serving) []Step {
 
 const packetsLost = 5
 
-var leavesLate = []string{"behind", "lagging"}
+// leavesLate are the reasons for which a provider is left that is late, and leavesDead for which one that sends nothing
+// is: where the market rests nobody is ahead of it, and its silence shows first.
+var (
+	leavesLate = []string{"behind", "lagging"}
+	leavesDead = []string{"behind", "lagging", "silent"}
+)
 
 // drills are those that are built in.
 var drills = []Drill{
@@ -36,7 +41,7 @@ var drills = []Drill{
 	{
 		Name: "stall", Says: "the active provider stalls on all its lines, and gives everything back at once",
 		Steps: onActive(Impairment{Stalled: true}), For: ms(300),
-		Expect: Expect{Switch: leavesLate, Since: SinceBehind},
+		Expect: Expect{Switch: leavesDead, Since: SinceBehind},
 	},
 	{
 		Name: "delay", Says: "the active provider comes 80 ms late",
@@ -46,7 +51,7 @@ var drills = []Drill{
 	{
 		Name: "kill", Says: "the active provider is dead for longer than its silence limit, and what it sent meanwhile is gone",
 		Steps: onActive(Impairment{Down: true}), For: ms(1500),
-		Expect: Expect{Switch: leavesLate, Since: SinceBehind},
+		Expect: Expect{Switch: leavesDead, Since: SinceBehind},
 	},
 	{
 		Name: "line-stall", Says: "line A of the active provider stalls for 300 ms; its line B is 5 ms late",
