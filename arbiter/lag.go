@@ -54,7 +54,7 @@ func (c LagConfig) Validate() error {
 //
 // What they differ by is taken to be the smallest difference of the last minute or so: no path is
 // faster than its fastest moment, and the queues of a busy path are empty now and then. It forgets by
-// halves of a window, so a slow drift is followed.
+// halves of a window, so a slow drift is followed; not while nothing comes, unless that is for long.
 //
 // A venue clock that steps forward makes a smaller difference, and is learned when some events agree about
 // it; one alone may be wrong. One that steps back gives venue times that fall while messages go on in sequence, which no delay does: the step is
@@ -75,7 +75,12 @@ type LagMeter struct {
 
 	implausible uint64
 	steps       uint64
+	setBack     uint64
 }
+
+// quietWindows is how many windows without an event it takes to forget what was learned before. After fewer, the
+// first event may be late: there is no other one to tell.
+const quietWindows = 8
 
 // NewLagMeter returns a meter that knows nothing yet.
 func NewLagMeter(cfg LagConfig) (*LagMeter, error) {
@@ -97,6 +102,7 @@ func (m *LagMeter) OnEvent(tsEvent, tsRecv market.Nanos) bool {
 		m.learn(difference, tsRecv)
 	case m.event-tsEvent >= m.cfg.StepMin && m.event-tsEvent <= m.cfg.PlausibleMax:
 		m.steps++
+		m.setBack++
 		m.shift(m.event - tsEvent)
 	case difference-m.Offset() > m.cfg.PlausibleMax || m.Offset()-difference > m.cfg.StepMin:
 		m.implausible++
@@ -109,7 +115,7 @@ func (m *LagMeter) OnEvent(tsEvent, tsRecv market.Nanos) bool {
 	m.odd = 0
 	if tsRecv >= m.until {
 		m.least[1], m.least[0] = m.least[0], difference
-		if tsRecv-m.until >= m.cfg.Window { // nothing came for a whole part
+		if tsRecv-m.until >= quietWindows*m.cfg.Window {
 			m.least[1] = difference
 		}
 		m.until = tsRecv + m.cfg.Window
@@ -176,3 +182,6 @@ func (m *LagMeter) Implausible() uint64 { return m.implausible }
 
 // Steps returns how often a clock was found to have been stepped.
 func (m *LagMeter) Steps() uint64 { return m.steps }
+
+// SetBack returns how often the venue's clock was found to have been set back.
+func (m *LagMeter) SetBack() uint64 { return m.setBack }

@@ -72,8 +72,8 @@ func TestLagVenueStepsBack(t *testing.T) {
 	m := lagMeter(t, nil)
 	path(m, 0, market.Second, 0, steady(market.Millisecond))
 	worst := path(m, market.Second, 2*market.Second, -200*market.Millisecond, steady(market.Millisecond))
-	if worst > 2*market.Millisecond || m.Steps() != 1 {
-		t.Errorf("a step of the venue's clock: lag %d ns, %d steps", worst, m.Steps())
+	if worst > 2*market.Millisecond || m.Steps() != 1 || m.SetBack() != 1 {
+		t.Errorf("a step of the venue's clock: lag %d ns, %d steps, %d back", worst, m.Steps(), m.SetBack())
 	}
 	// And delay is still seen.
 	if worst = path(m, 2*market.Second, 3*market.Second, -200*market.Millisecond, steady(70*market.Millisecond)); worst < 68*market.Millisecond {
@@ -87,8 +87,31 @@ func TestLagVenueStepsForward(t *testing.T) {
 	if worst := path(m, market.Second, 2*market.Second, 300*market.Millisecond, steady(market.Millisecond)); worst != 0 {
 		t.Errorf("a step forward: lag %d ns", worst)
 	}
+	if m.SetBack() != 0 {
+		t.Errorf("a step forward passes for %d back", m.SetBack())
+	}
 	if worst := path(m, 2*market.Second, 3*market.Second, 300*market.Millisecond, steady(61*market.Millisecond)); worst < 59*market.Millisecond {
 		t.Errorf("delay after the step: %d ns", worst)
+	}
+}
+
+// TestLagAfterSilence: the first event after a pause may be late, and does not pass for what is normal.
+func TestLagAfterSilence(t *testing.T) {
+	m := lagMeter(t, nil)
+	path(m, 0, market.Second, 0, steady(market.Millisecond))
+	const pause = 3 * market.Minute
+	path(m, pause, pause+market.Second, 0, steady(80*market.Millisecond))
+	if lag, _, _ := m.Lag(); lag < 78*market.Millisecond {
+		t.Errorf("79 ms more delay after a pause measured as %d ns", lag)
+	}
+	path(m, pause+market.Second, pause+2*market.Second, 0, steady(market.Millisecond))
+	if m.Steps() != 0 || m.Implausible() != 0 {
+		t.Errorf("the path recovered: %d steps, %d implausible", m.Steps(), m.Implausible())
+	}
+	// A difference that nobody has seen for hours says nothing any more.
+	path(m, 8*market.Hour, 8*market.Hour+market.Second, 0, steady(40*market.Millisecond))
+	if lag, _, _ := m.Lag(); lag != 0 {
+		t.Errorf("clocks that drifted overnight: a lag of %d ns", lag)
 	}
 }
 

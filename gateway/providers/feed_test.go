@@ -96,6 +96,31 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
+// TestRelearnedOffset: that one provider's path is found to be faster than it was thought says nothing about the
+// others, who are behind as soon as they were.
+func TestRelearnedOffset(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := twoProviders()
+		cfg.Lag.Relearn = 60 // what comes in 20 ms
+		w := newWorld(t, 20, cfg)
+		w.paths[1].delay = steady(80 * ms)
+		w.run(5 * market.Second)
+		w.venue.Pause() // so that nothing is on the way when the path becomes faster
+		w.run(200 * ms)
+		w.paths[0].drop = true
+		w.paths[1].delay = steady(ms)
+		w.venue.Resume()
+		w.run(55 * ms)
+		l := w.feed.Ledger()
+		if l.Providers[1].Steps != 1 {
+			t.Fatalf("%d steps of the vendor's clock", l.Providers[1].Steps)
+		}
+		if l.Providers[0].State == breaker.Closed {
+			t.Error("the venue is behind for 55 ms, and nobody says so")
+		}
+	})
+}
+
 // TestSwitchToAnotherEpoch: a provider that does not see that the publisher began again is left for one that does.
 // The orders of the two epochs have the same numbers, and readers do not mix them up.
 func TestSwitchToAnotherEpoch(t *testing.T) {

@@ -14,7 +14,7 @@ type port struct {
 	index    int
 	pipeline *gateway.Pipeline
 	lag      *arbiter.LagMeter
-	steps    uint64 // of lag, seen so far
+	setBack  uint64 // times that the venue's clock was, seen so far
 
 	state  breaker.State
 	reason Reason
@@ -38,8 +38,8 @@ func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 	f, e := p.feed, &events[0]
 	p.heard = true
 	if p.lag.OnEvent(e.TsEvent, e.TsRecv) && len(f.ports) > 1 {
-		if steps := p.lag.Steps(); steps != p.steps { // the venue's clock was set
-			p.steps = steps
+		if n := p.lag.SetBack(); n != p.setBack {
+			p.setBack = n
 			f.race.Restart(p.index)
 		}
 		f.race.OnEvent(p.index, e.TsEvent, e.TsRecv)
