@@ -151,11 +151,14 @@ func TestResender(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gateway.Close()
+	asked := uint64(0)
 	ask := func(how Serving) []byte {
 		t.Helper()
 		s.set(how)
 		if _, err := gateway.Write(moldudp64.AppendRequest(nil, moldudp64.Request{Session: session, Seq: 7, Count: 3})); err != nil {
 			t.Fatal(err)
+		}
+		for asked++; s.counts().Requests < asked; time.Sleep(time.Millisecond) {
 		}
 		patience := 20 * time.Second
 		if how == Dead {

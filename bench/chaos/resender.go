@@ -103,10 +103,13 @@ func (s *resender) serve() {
 		case err != nil: // an answer before that nobody took, for example
 			continue
 		}
+		how := *s.serving.Load()
 		s.requests.Add(1)
-		if how := *s.serving.Load(); how == Serves {
+		switch how {
+		case Serves:
 			s.pass(b[:n], from)
-		} else if how != Dead {
+		case Dead:
+		default:
 			s.answer(how, b[:n], from)
 		}
 	}
