@@ -136,8 +136,12 @@ func (r *Race) compare(i int, tsEvent, tsRecv market.Nanos) {
 // Margin returns how provider i does against the others.
 func (r *Race) Margin(i int) Margin { return r.legs[i].margin }
 
-// Forget forgets what provider i delivered: it began anew.
-func (r *Race) Forget(i int) { r.newest[i] = 0 }
+// Forget forgets what provider i delivered: its publisher began anew. That leaves it behind nothing that others
+// delivered before, who may not have seen it yet.
+func (r *Race) Forget(i int, now market.Nanos) {
+	r.newest[i] = 0
+	r.CatchUp(i, now)
+}
 
 // CatchUp notes that provider i got what it had missed in another way, from a snapshot. That may hold what others are
 // about to deliver; so if it is behind after all, what they deliver later than the limit from now shows it.

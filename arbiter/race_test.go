@@ -182,3 +182,26 @@ func TestRaceCatchUp(t *testing.T) {
 		t.Error("behind again, and nobody says so")
 	}
 }
+
+// TestRaceForget: whoever sees first that the publisher began again is not behind those who have yet to see it.
+func TestRaceForget(t *testing.T) {
+	race := NewRace(50 * market.Millisecond)
+	at := lagStart
+	for i := range 2 {
+		race.OnEvent(i, at, at)
+	}
+	at += 10 * market.Millisecond
+	race.Forget(1, at)
+	for range 200 {
+		at += market.Millisecond
+		race.OnTick(at)
+		if _, behind := race.Behind(1); behind {
+			t.Fatal("behind what was before")
+		}
+	}
+	race.OnEvent(0, at, at)
+	race.OnTick(at + 60*market.Millisecond)
+	if _, behind := race.Behind(1); !behind {
+		t.Error("behind, and nobody says so")
+	}
+}

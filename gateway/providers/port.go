@@ -129,7 +129,7 @@ func (p *port) OnEpoch(e arbiter.Epoch) {
 	p.epochs++
 	p.defined = p.defined[:0]
 	clear(p.facts)
-	p.feed.race.Forget(p.index)
+	p.feed.race.Forget(p.index, e.TsRecv)
 	if p.feed.active == p {
 		p.feed.sink.OnEpoch(e)
 	}
