@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 func common() Common {
-	return Common{Command: []string{os.Args[0], "child"}, Rounds: 1, Threads: parked, patience: 500 * time.Millisecond}
+	return Common{Command: []string{os.Args[0], "child"}, Rounds: 1, Threads: parked, patience: 4 * time.Second}
 }
 
 func smallLatency() LatencyOptions {
