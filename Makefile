@@ -11,12 +11,18 @@ FUZZTIME  ?= 60s
 # Messages in the generated benchmark day, and runs of each benchmark.
 MESSAGES  ?= 30000000
 RUNS      ?= 5
+# Simulated worlds: how many, from which seed on, how many with seeds of their own; kinds and numbers of faults.
+SEEDS     ?= 300
+SEED      ?= 1
+FRESH     ?= 0
+ONLY      ?=
+KEEP      ?=
 
 # Linters are pinned and run from the module cache; they are no dependency of the module.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: help demo build test setup lint unit race check bench fuzz clean
+.PHONY: help demo build test setup lint unit race sim soak planted check bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +34,7 @@ build: setup ## build bin/tidegate
 	$(GO) build -trimpath -o bin/tidegate ./cmd/tidegate
 
 test: setup lint unit race ## run everything the project is checked with
+	@$(MAKE) --no-print-directory sim SEEDS=120
 
 setup: ## install what is missing (needs root for a C compiler)
 	@command -v $(GO) >/dev/null || { echo "Tidegate needs Go 1.26 or later: install it and put it on PATH" >&2; exit 1; }
@@ -47,6 +54,17 @@ unit: ## tests
 
 race: ## tests with the race detector
 	$(GO) test -race ./...
+
+sim: setup ## simulated worlds: SEEDS=n from SEED=n, FRESH=n more, ONLY=kinds, KEEP=numbers of faults
+	@cd internal/sim && $(GO) test -count=1 -timeout 0 -run '^TestWorlds$$' \
+	  -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.fresh=$(FRESH) -sim.only="$(ONLY)" -sim.keep="$(KEEP)"
+
+soak: setup ## ten thousand simulated worlds, or SEEDS=n, while there is nothing better to do
+	@cd internal/sim && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestWorlds$$' \
+	  -sim.seeds=$(if $(filter file,$(origin SEEDS)),10000,$(SEEDS)) -sim.seed=$(SEED) -sim.fresh=$(FRESH)
+
+planted: setup ## bugs are planted in the code, one by one, and simulated worlds must catch each
+	@cd internal/sim && $(GO) test -count=1 -timeout 0 -run '^TestPlantedBugs$$' -v -sim.plant | grep -v '^==='
 
 check: test ## before sending a change: everything, and a short fuzz of every decoder
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s

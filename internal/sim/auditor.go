@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"strings"
 
+	"tidegate/book"
 	"tidegate/codec/dbn"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
@@ -35,6 +36,7 @@ type publishedInstrument struct {
 	seq    uint64 // of the newest message since the book was published anew
 	whole  bool   // all of it was published
 	marked bool   // the newest record says that the book may be bad
+	due    bool   // its book is another provider's now, and must be published anew before anything else
 }
 
 // schemasMax is more than there are.
@@ -92,8 +94,8 @@ func (a *auditor) look(e *bus.Entry) error {
 		a.feeds[e.Feed].said = true
 	case e.Kind == stream.Notice && strings.HasPrefix(string(e.Payload), "fresh"):
 		a.feeds[e.Feed].said = false
-	case e.Kind == stream.Notice: // of a switch
-		a.restart(e.Feed)
+	case e.Kind == stream.Notice:
+		a.onSwitch(e.Feed, string(e.Payload))
 	case e.Kind != stream.Record:
 	case e.Feed == consolidatedFeed && dbn.Schema(e.Schema) == dbn.SchemaCMBP1:
 		rec, err := dbn.ParseRecord(e.Payload, dbn.Version, false)
@@ -123,6 +125,26 @@ func (a *auditor) restart(feed uint8) {
 	}
 }
 
+// onSwitch notes that the books of another provider count.
+func (a *auditor) onSwitch(feed uint8, sentence string) {
+	a.restart(feed)
+	var from, to string
+	if _, err := fmt.Sscanf(strings.ReplaceAll(sentence, ":", " "), "switched from provider %s to %s", &from, &to); err != nil {
+		a.world.violate("feed %d: notice %q: %v", feed, sentence, err)
+	}
+	f := &a.feeds[feed]
+	for _, p := range a.world.feeds[feed].providers {
+		if p.name != from && p.name != to || p.pipeline.Withheld() {
+			continue
+		}
+		for id := range f.instruments {
+			if p.pipeline.Books().BBO(market.InstrumentID(id)) != book.EmptyBBO {
+				f.instruments[id].due = true
+			}
+		}
+	}
+}
+
 // onEvent checks that an instrument's messages come in order, and each once. A book that is published anew,
 // because it was made anew or is another provider's, begins anew.
 func (a *auditor) onEvent(feed uint8, e *market.Event) {
@@ -131,6 +153,10 @@ func (a *auditor) onEvent(feed uint8, e *market.Event) {
 		f.instruments = append(f.instruments, publishedInstrument{})
 	}
 	in := &f.instruments[e.Instrument]
+	if in.due && e.Action != market.Clear {
+		a.world.violate("feed %d: instrument %d: message %d is published, and its book is another provider's", feed, e.Instrument, e.Seq)
+	}
+	in.due = false
 	in.marked = e.Flags&market.FlagMaybeBadBook != 0
 	switch {
 	case e.Action == market.Clear:

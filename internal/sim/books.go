@@ -3,6 +3,7 @@ package sim
 import (
 	"tidegate/book"
 	"tidegate/gateway/breaker"
+	"tidegate/gateway/recovery"
 	"tidegate/market"
 )
 
@@ -11,7 +12,7 @@ const instruments = 8
 
 // current reports whether a provider's books must be those of the venue now.
 func (f *feed) current(p *provider) bool {
-	return p.pipeline.Next() == f.twin.Next() && p.watch.epochs == f.seen.epochs && !p.pipeline.Suspect() && !p.pipeline.Withheld()
+	return p.pipeline.Next() == f.twin.Next() && p.watch.start == f.seen.start && !p.pipeline.Suspect() && !p.pipeline.Withheld()
 }
 
 // books compares one instrument's book with the twin's, of all who have come as far.
@@ -145,6 +146,23 @@ func (c *checker) compare(w *World, f *feed) {
 	}
 }
 
+// settled checks that before the first fault everything came up at the first attempt.
+func (c *checker) settled(w *World) {
+	for _, f := range w.feeds {
+		for _, p := range f.providers {
+			l := p.snapshots.Ledger()
+			for _, s := range l.Servers {
+				if failed := s.Attempts - s.Outcomes[recovery.Done]; failed > 0 && s.LastError != "" {
+					w.violate("%s: nothing was wrong, and %d attempts at a snapshot failed: %s", p.name, failed, s.LastError)
+				}
+			}
+			if p.watch.epochs > 0 && (p.pipeline.Suspect() || p.pipeline.Withheld()) {
+				w.violate("%s: nothing was wrong, and there are no good books", p.name)
+			}
+		}
+	}
+}
+
 // end checks that the world came to rest.
 func (w *World) end() {
 	r := &w.report
@@ -199,7 +217,7 @@ func (w *World) endProvider(f *feed, i int, p *provider) {
 	r := &w.report
 	r.Gaps += p.watch.gaps
 	r.Filled += ledger.GapsFilled.Ranges
-	done := snapshots.Attempts(0)
+	done := snapshots.Attempts(recovery.Done)
 	r.Snapshots += done
 	for _, s := range snapshots.Servers {
 		r.Failed += s.Attempts

@@ -52,14 +52,17 @@ func (c *feedChecker) delivered(w *World, o *watch, at market.Nanos) {
 	}
 }
 
-// reached returns the newest venue time that was delivered long ago: by the time of its receipt, and by the time
-// when it was published, which for what had to wait behind a gap is later.
-func (c *feedChecker) reached(now market.Nanos) (received, published market.Nanos) {
+// reached returns the newest venue time that a provider must have delivered: one that was first delivered long ago,
+// by the time of its receipt, and by the time when it was published, which for what had to wait behind a gap is
+// later. What others delivered shortly after its books were made anew may have been in the snapshot, and shortly after
+// a new epoch they may have yet to see that.
+func (c *feedChecker) reached(o *watch, now market.Nanos) (received, published market.Nanos) {
 	for _, d := range c.front {
-		if now-d.at > staleAfter {
+		caught := max(o.rebuilt, o.epochAt) + staleAfter
+		if now-d.at > staleAfter && d.at > caught-raceSlack {
 			received = d.event
 		}
-		if now-d.published > staleAfter+raceSlack {
+		if now-d.published > staleAfter+raceSlack && d.at > caught+raceSlack {
 			published = d.event
 		}
 	}
@@ -79,10 +82,13 @@ func (c *checker) onVerdict(w *World, f *feed, v providers.Verdict) {
 			w.violate("the breaker of %s opened because it lags by %d us, and it was late by %d us", p.name, v.By/1000, over/1000)
 		}
 	case providers.Behind:
-		if received, _ := f.check.reached(w.now); p.watch.newest >= received && !unsure {
+		if received, _ := f.check.reached(p.watch, w.now); p.watch.newest >= received && !unsure {
 			w.violate("the breaker of %s opened because it is behind, and it is not", p.name)
 		}
 	case providers.Silent:
+		if v.By <= silence {
+			w.violate("the breaker of %s opened because it was silent for %d us", p.name, v.By/1000)
+		}
 		if p.watch.pipeline.Next() != 0 && w.now-p.clean > aftermath && w.now-p.heardAt < silence {
 			w.violate("the breaker of %s opened because it is silent, and it was heard %d ms ago", p.name, (w.now-p.heardAt)/market.Millisecond)
 		}
@@ -94,7 +100,7 @@ func (c *checker) onVerdict(w *World, f *feed, v providers.Verdict) {
 	if p.pipeline.Suspect() || w.now-p.watch.rebuilt < aftermath {
 		return // what is lost may be felt until there are snapshots, and more messages
 	}
-	if since := w.now - p.clean; since > aftermath && !unsure {
+	if since := w.now - p.clean; since > aftermath && !p.sick() && !unsure {
 		w.violate("the breaker of %s opened (%s by %d us), and nothing was done to it for %d ms", p.name, v.Reason, v.By/1000, since/market.Millisecond)
 	}
 }
@@ -147,7 +153,7 @@ func (c *checker) limits(w *World, f *feed, p *provider, state breaker.State) {
 			w.violate("%s is late by %d us, and its breaker is closed", p.name, over/1000)
 		}
 	}
-	if _, published := f.check.reached(w.now); o.newest != 0 && o.newest < published && sure {
+	if _, published := f.check.reached(o, w.now); o.newest != 0 && o.newest < published && sure {
 		w.violate("%s is behind, and its breaker is closed", p.name)
 	}
 	if w.now-p.heardAt > silence+tickSlack {
@@ -192,7 +198,7 @@ func (c *checker) choice(w *World, f *feed) {
 // lines checks what is known of each line.
 func (c *checker) lines(w *World, f *feed) {
 	for _, p := range f.providers {
-		if w.now-p.clean < 3*market.Second || w.now <= f.check.unsure || p.lines[0].sick() || p.lines[1].sick() {
+		if w.now-p.clean < 3*market.Second || w.now <= f.check.unsure || p.sick() {
 			c.quietLine(w, p)
 			continue
 		}
@@ -208,7 +214,7 @@ func (c *checker) lines(w *World, f *feed) {
 func (c *checker) quietLine(w *World, p *provider) {
 	for id, l := range p.lines {
 		other := p.lines[1-id]
-		if !l.down && !l.clogged || l.mute == 0 || w.now-l.mute < 20*market.Millisecond || other.sore > l.mute-market.Second || p.watch.epochAt > l.mute-market.Second {
+		if !l.down && !l.clogged || l.mute == 0 || !l.muteWell || w.now-l.mute < 20*market.Millisecond || other.sore > l.mute-market.Second || p.watch.epochAt > l.mute-market.Second {
 			continue
 		}
 		h, _ := p.pipeline.LineHealth(arbiter.LineID(id))

@@ -38,10 +38,11 @@ type exchange struct {
 // twinSink is where a twin publishes to.
 type twinSink struct {
 	void
-	epochs int
+	exchange *exchange
+	start    int // of the publisher, that the present epoch is of
 }
 
-func (s *twinSink) OnEpoch(arbiter.Epoch) { s.epochs++ }
+func (s *twinSink) OnEpoch(arbiter.Epoch) { s.start = s.exchange.restarts }
 
 func newExchange(s *shape, feed, rate int, now market.Nanos) (*exchange, error) {
 	x := &exchange{
@@ -50,6 +51,7 @@ func newExchange(s *shape, feed, rate int, now market.Nanos) (*exchange, error) 
 	}
 	cfg := pipelineConfig(s, feed)
 	cfg.Retransmit = nil
+	x.seen.exchange = x
 	var err error
 	if x.twin, err = gateway.New(cfg, &x.seen); err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ const (
 	clockDrift = "venue clock drift"
 	restart    = "publisher restart"
 	dirtyStart = "publisher restart amid loss"
+	lostStart  = "publisher restart unseen by one"
 	newSession = "session change"
 	lateResend = "late retransmits"
 	deadResend = "dead retransmit server"
@@ -41,7 +42,7 @@ const (
 // kinds are the faults that a world may have.
 var kinds = []string{
 	loss, burst, duplicate, reorder, delay, flapping, outage, clog, swizzle, truncate, flip, sameLoss, aheadLine,
-	quiet, clockStep, clockDrift, restart, dirtyStart, newSession, lateResend, deadResend, badResend, twice,
+	quiet, clockStep, clockDrift, restart, dirtyStart, lostStart, newSession, lateResend, deadResend, badResend, twice,
 	noSnapshot, oldSnap, badSnap, stall, wildTimes,
 }
 
@@ -130,10 +131,10 @@ func (g *planner) plan() {
 			g.at(t+g.amount, g.each(func(l *path) { l.extra = 0 }))
 		}
 	case outage:
-		if g.dice < 0.3 { // long enough to be told from a quiet market
+		if len(g.lines) == len(g.p.lines) && g.dice < 0.6 { // long enough to be told from a quiet market
 			g.to += 3 * market.Second
 		}
-		g.during(func(l *path) { l.down = true }, (*path).restore)
+		g.during(func(l *path) { l.down = true }, func(l *path) { l.down, l.mute = false, 0 })
 	case clog:
 		g.during(func(l *path) { l.clogged = true }, func(l *path) { l.unclog(g.w.now) })
 	case truncate:
@@ -183,9 +184,16 @@ func (g *planner) planRest() {
 				g.at(g.from-60*market.Millisecond, func() { r.late = true })
 				g.at(g.from+200*market.Millisecond, func() { r.late = false })
 			}
+			g.n = 1 + g.n%3 // so that it is noticed before the restart
 			g.lose(p, g.from-market.Nanos(15+g.dice*30)*market.Millisecond)
 		}
 		g.at(g.from, func() { w.restart(f) })
+	case lostStart: // who sees it has other books than who does not
+		g.lines = f.providers[0].lines
+		g.p = f.providers[0]
+		g.at(g.from-100*market.Millisecond, g.each(func(l *path) { l.down = true }))
+		g.at(g.from, func() { w.restart(f) })
+		g.at(g.to, g.each(func(l *path) { l.down, l.mute = false, 0 }))
 	case newSession:
 		g.at(g.from, func() { w.touchAll(f); f.close() })
 	case lateResend, deadResend, badResend, twice:
@@ -197,18 +205,29 @@ func (g *planner) planRest() {
 		for _, s := range p.servers {
 			g.set(&s.dead)
 		}
+		g.wantSnapshot()
 	case oldSnap:
 		s := p.servers[server(len(p.servers))]
 		g.at(g.from, func() { s.old = s.take() })
 		g.at(g.to, func() { s.old = nil })
+		g.wantSnapshot()
 	case badSnap:
 		g.set(&p.servers[server(len(p.servers))].bad)
+		g.wantSnapshot()
 	case stall:
 		g.to += market.Nanos(g.dice * 3e9)
 		g.set(&f.reader.stalled)
 	case wildTimes:
 		g.set(&f.wild)
 	}
+}
+
+// wantSnapshot has something lost that no server can retransmit, so that there is need of a snapshot.
+func (g *planner) wantSnapshot() {
+	for _, r := range g.p.resend {
+		g.set(&r.dead)
+	}
+	g.lose(g.p, g.from+(g.to-g.from)/3)
 }
 
 // swizzle clogs all lines one by one, and lets them go in another order.

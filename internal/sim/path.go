@@ -28,6 +28,8 @@ type path struct {
 
 	mute market.Nanos // since when data has been sent and none has come through; 0 if it has
 	sore market.Nanos // when it was last seen sick
+	// muteWell says that it was well before it was mute.
+	muteWell bool
 
 	held  []parcel // while clogged
 	queue []parcel // by time of arrival
@@ -38,6 +40,7 @@ type path struct {
 type parcel struct {
 	at      market.Nanos
 	payload []byte
+	start   int // of the publisher, that it is of
 }
 
 // sick reports whether something is wrong.
@@ -53,35 +56,30 @@ func (p *path) heal(now market.Nanos) {
 	p.unclog(now)
 }
 
-// restore ends an outage.
-func (p *path) restore() {
-	p.down = false
-	if !p.clogged {
-		p.mute = 0
-	}
-}
+// queueMax is how long a datagram can be in a queue. A line that is more than a second late, in protocols without
+// send times, cannot be told from one of the next epoch: see package arbiter.
+const queueMax = 700 * market.Millisecond
 
 // unclog lets go of what was held, in order.
 func (p *path) unclog(now market.Nanos) {
-	p.clogged = false
-	if !p.down {
-		p.mute = 0
-	}
+	p.clogged, p.mute = false, 0
 	for _, d := range p.held {
-		p.put(now, d.payload)
+		if now-d.at < queueMax {
+			p.put(now, d.payload, d.start)
+		}
 	}
 	p.held = nil
 }
 
 // send takes a datagram at the venue.
-func (p *path) send(now market.Nanos, payload []byte) {
-	if p.sick() {
-		p.sore = now
-	}
+func (p *path) send(now market.Nanos, payload []byte, start int) {
 	if !p.down && !p.clogged {
 		p.mute = 0
 	} else if p.mute == 0 && len(payload) > moldudp64.HeaderLen { // not a heartbeat
-		p.mute = now
+		p.mute, p.muteWell = now, now-p.sore > market.Second
+	}
+	if p.sick() {
+		p.sore = now
 	}
 	switch {
 	case p.down:
@@ -90,9 +88,7 @@ func (p *path) send(now market.Nanos, payload []byte) {
 		p.skip--
 		return
 	case p.clogged:
-		if len(p.held) < 100_000 {
-			p.held = append(p.held, parcel{payload: payload})
-		}
+		p.held = append(p.held, parcel{now, payload, start})
 		return
 	case p.random.Float64() < p.loss:
 		return
@@ -115,14 +111,14 @@ func (p *path) send(now market.Nanos, payload []byte) {
 			payload[i] ^= 1 << p.random.IntN(8)
 		}
 	}
-	p.put(now, payload)
+	p.put(now, payload, start)
 	if p.random.Float64() < p.duplicate {
-		p.put(now+market.Nanos(p.random.Int64N(int64(30*market.Millisecond))), payload)
+		p.put(now+market.Nanos(p.random.Int64N(int64(30*market.Millisecond))), payload, start)
 	}
 }
 
 // put puts a datagram on its way.
-func (p *path) put(now market.Nanos, payload []byte) {
+func (p *path) put(now market.Nanos, payload []byte, start int) {
 	at := now + p.base + p.extra + market.Nanos(p.random.ExpFloat64()*float64(p.jitter))
 	if p.reorder {
 		at += market.Nanos(p.random.Int64N(int64(8 * market.Millisecond)))
@@ -135,7 +131,7 @@ func (p *path) put(now market.Nanos, payload []byte) {
 	for ; i > 0 && p.queue[i-1].at > at; i-- {
 		p.queue[i] = p.queue[i-1]
 	}
-	p.queue[i] = parcel{at, payload}
+	p.queue[i] = parcel{at, payload, start}
 }
 
 // arrived reports whether a datagram is there.

@@ -46,8 +46,8 @@ func (r *retransmitter) ask(p *gateway.Pipeline, q arbiter.Request, now market.N
 	if r.late {
 		at += 30 * market.Millisecond
 	}
-	r.out.put(at, answer)
+	r.out.put(at, answer, r.exchange.restarts)
 	if r.twice {
-		r.out.put(at, answer)
+		r.out.put(at, answer, r.exchange.restarts)
 	}
 }

@@ -18,16 +18,17 @@ const grain = market.Millisecond
 
 // A World is some venues, a gateway and its subscribers.
 type World struct {
-	cfg    Config
-	shape  shape
-	gate   *gate
-	feeds  []*feed
-	tape   []input
-	plan   []event
-	check  checker
-	report Report
-	start  market.Nanos // of the gateway
-	now    market.Nanos
+	cfg      Config
+	shape    shape
+	gate     *gate
+	feeds    []*feed
+	tape     []input
+	plan     []event
+	check    checker
+	report   Report
+	start    market.Nanos // of the gateway
+	now      market.Nanos
+	starting int // which start of its publisher the datagram is of that is being delivered
 }
 
 // feed is one venue, those who carry its messages, what the gateway has for it, and a subscriber.
@@ -54,6 +55,9 @@ type provider struct {
 	clean     market.Nanos // since when nothing was done to it
 	heardAt   market.Nanos // when the last datagram came
 }
+
+// sick reports whether something is wrong with a line.
+func (p *provider) sick() bool { return p.lines[0].sick() || p.lines[1].sick() }
 
 // New returns a world at its beginning. Its time is that of package time, which must be a bubble of
 // testing/synctest. Run must be called.
@@ -196,6 +200,10 @@ func (w *World) Run() Report {
 			}
 		}
 	}()
+	for w.now < w.start+settled {
+		w.step()
+	}
+	w.check.settled(w)
 	for w.now < w.start+w.cfg.Storm {
 		w.step()
 	}
@@ -233,7 +241,7 @@ func (w *World) step() {
 			f.check.carried(w.now)
 			for _, p := range f.providers {
 				for _, l := range p.lines {
-					l.send(w.now, payload)
+					l.send(w.now, payload, f.restarts)
 				}
 			}
 		}
@@ -291,7 +299,7 @@ func (w *World) deliver() {
 			return
 		}
 		d := best.take()
-		in.at, in.payload = d.at, d.payload
+		in.at, in.payload, w.starting = d.at, d.payload, d.start
 		w.report.Datagrams++
 		w.feeds[in.feed].providers[in.provider].heardAt = in.at
 		w.tape = append(w.tape, in)

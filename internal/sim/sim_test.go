@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	seeds    = flag.Int("sim.seeds", 60, "how many worlds")
+	seeds    = flag.Int("sim.seeds", 40, "how many worlds")
 	first    = flag.Uint64("sim.seed", 1, "the first seed")
 	fresh    = flag.Int("sim.fresh", 0, "how many worlds with seeds of their own, besides")
 	only     = flag.String("sim.only", "", "kinds of fault, separated by commas; all by default")
@@ -103,6 +103,8 @@ func shrink(t *testing.T, cfg Config, r Report) (Config, Report) {
 // tally sums up what happened in all worlds.
 type tally struct {
 	sync.Mutex
+	start   time.Time
+	said    time.Time // when it was last printed
 	worlds  int
 	virtual market.Nanos
 	faults  map[string]int
@@ -131,12 +133,34 @@ func (s *tally) add(r Report) {
 	if len(r.Violations) > 0 {
 		s.failed++
 	}
+	if time.Since(s.said) > time.Minute {
+		s.said = time.Now()
+		s.printRate()
+	}
+}
+
+// printRate prints how far it is, and how fast.
+func (s *tally) printRate() {
+	took := time.Since(s.start)
+	fmt.Printf("%d worlds, %d failed, %.1f hours of virtual time in %.1f s: %.1f worlds per second\n",
+		s.worlds, s.failed, float64(s.virtual)/3600e9, took.Seconds(), float64(s.worlds)/took.Seconds())
+}
+
+func (s *tally) print() {
+	s.printRate()
+	fmt.Printf("%d messages, %d datagrams; gaps: %d announced, %d filled; snapshots: %d spliced, %d failed\n",
+		s.sum.Messages, s.sum.Datagrams, s.sum.Gaps, s.sum.Filled, s.sum.Snapshots, s.sum.Failed)
+	fmt.Printf("%d switches, %d times stale, %d times lapped; %d books compared\n",
+		s.sum.Switches, s.sum.Stale, s.sum.Lapped, s.sum.Compared)
+	for _, k := range slices.Sorted(maps.Keys(s.faults)) {
+		fmt.Printf("%8d  %s\n", s.faults[k], k)
+	}
 }
 
 // TestWorlds runs many worlds and wants no violation in any.
 func TestWorlds(t *testing.T) {
-	sum := &tally{faults: make(map[string]int)}
 	start := time.Now()
+	sum := &tally{start: start, said: start, faults: make(map[string]int)}
 	list, stop := make(chan uint64), make(chan struct{})
 	go func() {
 		defer close(list)
@@ -174,27 +198,20 @@ func TestWorlds(t *testing.T) {
 			})
 		}
 	})
-	took := time.Since(start)
-	t.Logf("%d worlds, %d failed, %.1f hours of virtual time in %.1f s: %.1f worlds per second",
-		sum.worlds, sum.failed, float64(sum.virtual)/3600e9, took.Seconds(), float64(sum.worlds)/took.Seconds())
-	t.Logf("%d messages, %d datagrams, gaps: %d announced, %d filled; snapshots: %d spliced, %d failed; %d switches, %d times stale, %d times lapped, %d books compared",
-		sum.sum.Messages, sum.sum.Datagrams, sum.sum.Gaps, sum.sum.Filled, sum.sum.Snapshots, sum.sum.Failed,
-		sum.sum.Switches, sum.sum.Stale, sum.sum.Lapped, sum.sum.Compared)
-	for _, k := range slices.Sorted(maps.Keys(sum.faults)) {
-		t.Logf("fault %-32s %6d", k, sum.faults[k])
-	}
+	sum.print()
 }
 
 // report says what failed, and which faults suffice for it.
 func report(t *testing.T, cfg Config, r Report) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %s\n", r.Seed, strings.Join(r.Violations, "\n\t"))
+	fmt.Fprintf(&b, "\nseed %d: %s\n", r.Seed, strings.Join(r.Violations, "\n\t"))
 	fmt.Fprintf(&b, "world: %s\n", r.World)
 	for _, f := range r.Plan {
 		fmt.Fprintf(&b, "%s\n", f)
 	}
-	fmt.Fprintf(&b, "again: %s", again(cfg))
-	t.Error(b.String())
+	fmt.Fprintf(&b, "again: %s\n", again(cfg))
+	fmt.Print(b.String()) // at once, and not when the last world has ended
+	t.Fail()
 }
 
 // A world in which nothing goes wrong, and one whose market stands still now and then, have no gap, no switch

@@ -37,7 +37,10 @@ func (w *World) schedule() {
 		g.from = w.now + settled + market.Nanos(dice.Int64N(int64(w.cfg.Storm-settled)))
 		g.to = g.from + market.Nanos(20+dice.IntN(1500))*market.Millisecond
 		g.share, g.dice = 0.02+0.3*dice.Float64(), dice.Float64()
-		g.amount = market.Nanos(55+dice.IntN(200)) * market.Millisecond
+		g.amount = staleAfter + market.Nanos(dice.Int64N(int64(200*market.Millisecond)))
+		if dice.IntN(2) == 0 { // just over what is allowed
+			g.amount = staleAfter + market.Nanos(dice.Int64N(int64(2*market.Millisecond)))
+		}
 		g.n = 1 + dice.IntN(40)
 		g.plan()
 		if w.cfg.Keep != nil && !slices.Contains(w.cfg.Keep, n) {
@@ -61,10 +64,13 @@ func (w *World) happen() {
 	}
 }
 
-// restart restarts the publisher under the same session. One that did so within its first messages would not
-// be noticed: see package arbiter.
+// restartMin is after how many messages a publisher may restart: with fewer its numbers may be those of datagrams in
+// another order. See arbiter.Config.FallBackMax.
+const restartMin = 1500
+
+// restart restarts the publisher under the same session.
 func (w *World) restart(f *feed) {
-	if f.closing || f.venue.Position().Sent < 3000 {
+	if f.closing || f.venue.Position().Sent < restartMin {
 		return
 	}
 	w.touchAll(f)

@@ -16,6 +16,7 @@ type watch struct {
 	pipeline *gateway.Pipeline
 
 	epochs    int
+	start     int          // of the publisher, that the present epoch is of
 	epochAt   market.Nanos // when the last one began
 	last      uint64       // sequence of the last message that had an event, or that was announced as lost
 	marked    bool         // an announced gap lies behind what is published
@@ -71,7 +72,7 @@ func (o *watch) OnEpoch(e arbiter.Epoch) {
 	o.w.publish()
 	o.w.gate.auditor.restart(o.feed)
 	o.epochs++
-	o.epochAt = o.w.now
+	o.epochAt, o.start = o.w.now, o.w.starting
 	o.last, o.newest, o.marked = e.From-1, 0, false
 	o.withheld = e.From > 1
 	o.Sink.OnEpoch(e)
@@ -81,9 +82,6 @@ func (o *watch) OnEpoch(e arbiter.Epoch) {
 func (o *watch) OnRebuild(ids []market.InstrumentID, now market.Nanos) {
 	o.withheld, o.rebuilt = false, now
 	o.marked = o.pipeline.Suspect() // what was withheld for too long is published without a snapshot
-	if !o.marked {
-		o.newest = max(o.newest, o.w.feeds[o.feed].check.newest) // see arbiter.Race.CatchUp
-	}
 	o.Sink.(gateway.Rebuilder).OnRebuild(ids, now)
 }
 
