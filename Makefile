@@ -34,7 +34,6 @@ build: setup ## build bin/tidegate
 	$(GO) build -trimpath -o bin/tidegate ./cmd/tidegate
 
 test: setup lint unit race ## run everything the project is checked with
-	@$(MAKE) --no-print-directory sim SEEDS=120
 
 setup: ## install what is missing (needs root for a C compiler)
 	@command -v $(GO) >/dev/null || { echo "Tidegate needs Go 1.26 or later: install it and put it on PATH" >&2; exit 1; }
