@@ -165,14 +165,14 @@ func (l *live) call(f func()) {
 // until waits until a condition holds on the loop.
 func (l *live) until(what string, holds func() bool) {
 	l.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		var ok bool
 		l.call(func() { ok = holds() })
 		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			l.t.Fatalf("waited 20 s for %s", what)
+			l.t.Fatalf("waited a minute for %s", what)
 		}
 	}
 }
