@@ -41,6 +41,18 @@ type feedChecker struct {
 // A delivery says when a venue time was first delivered: at, by the time of receipt, and published when.
 type delivery struct{ event, at, published market.Nanos }
 
+// doubt lets time pass in which venue times are no measure. While nothing comes nobody learns of a clock that was set.
+func (c *feedChecker) doubt(w *World, f *feed) {
+	var newest market.Nanos
+	for _, p := range f.providers {
+		newest = max(newest, p.watch.lateness.at)
+		p.watch.lateness.forget()
+	}
+	if w.now-newest > 100*market.Millisecond {
+		c.unsure += grain
+	}
+}
+
 // carried notes that the venue sent something.
 func (c *feedChecker) carried(now market.Nanos) { c.sent = now }
 
@@ -58,11 +70,11 @@ func (c *feedChecker) delivered(w *World, o *watch, at market.Nanos) {
 // a new epoch they may have yet to see that.
 func (c *feedChecker) reached(o *watch, now market.Nanos) (received, published market.Nanos) {
 	for _, d := range c.front {
-		caught := max(o.rebuilt, o.epochAt) + staleAfter
-		if now-d.at > staleAfter && d.at > caught-raceSlack {
+		// The first packet of an epoch may have come long before it was believed.
+		if caught := max(o.rebuilt, o.epoch.TsRecv) + staleAfter; now-d.at > staleAfter && d.at > caught-raceSlack {
 			received = d.event
 		}
-		if now-d.published > staleAfter+raceSlack && d.at > caught+raceSlack {
+		if caught := max(o.rebuilt, o.epochAt) + staleAfter; now-d.published > staleAfter+raceSlack && d.at > caught+raceSlack {
 			published = d.event
 		}
 	}
@@ -78,7 +90,7 @@ func (c *checker) onVerdict(w *World, f *feed, v providers.Verdict) {
 	unsure := w.now <= f.check.unsure
 	switch v.Reason {
 	case providers.Lagging:
-		if over := p.watch.lateness.over(2*lagWindow + market.Second); over+lagSlack <= staleAfter && !unsure {
+		if over := p.watch.lateness.last - p.watch.lateness.ever; over+lagSlack <= staleAfter && !unsure {
 			w.violate("the breaker of %s opened because it lags by %d us, and it was late by %d us", p.name, v.By/1000, over/1000)
 		}
 	case providers.Behind:
@@ -113,6 +125,9 @@ func (c *checker) onTick(w *World) {
 		if f.clock != k.clock || f.wild {
 			k.clock, k.unsure = f.clock, w.now+unsureFor
 			k.newest, k.front = 0, k.front[:0]
+		}
+		if w.now <= k.unsure {
+			k.doubt(w, f)
 		}
 		n := 0
 		for n+1 < len(k.front) && w.now-k.front[n+1].published > staleAfter+10*market.Millisecond {

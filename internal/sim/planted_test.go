@@ -167,6 +167,13 @@ var plantedBugs = []plantedBug{
 // TestPlantedBugs plants each bug in turn and wants some worlds to notice it. Without -sim.plant it checks only that
 // they can be planted.
 func TestPlantedBugs(t *testing.T) {
+	if *plant {
+		t.Run("none", func(t *testing.T) {
+			if out, err := exec.Command("go", "test", ".", "-run=^TestWorlds$", "-sim.failfast", "-sim.seeds="+*plantWorlds).CombinedOutput(); err != nil {
+				t.Fatalf("worlds fail without a bug:\n%s", out)
+			}
+		})
+	}
 	for _, b := range plantedBugs {
 		if !strings.Contains(b.name, *plantOnly) {
 			continue

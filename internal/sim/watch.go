@@ -16,13 +16,14 @@ type watch struct {
 	pipeline *gateway.Pipeline
 
 	epochs    int
-	start     int          // of the publisher, that the present epoch is of
-	epochAt   market.Nanos // when the last one began
-	last      uint64       // sequence of the last message that had an event, or that was announced as lost
-	marked    bool         // an announced gap lies behind what is published
-	withheld  bool         // nothing may be published before there are books
-	rebuilt   market.Nanos // when the books were made anew
-	newest    market.Nanos // venue time of the newest event, 0 in an epoch without
+	start     int           // of the publisher, that the present epoch is of
+	epoch     arbiter.Epoch // the last one
+	epochAt   market.Nanos  // when it began
+	last      uint64        // sequence of the last message that had an event, or that was announced as lost
+	marked    bool          // an announced gap lies behind what is published
+	withheld  bool          // nothing may be published before there are books
+	rebuilt   market.Nanos  // when the books were made anew
+	newest    market.Nanos  // venue time of the newest event, 0 in an epoch without
 	gaps      uint64
 	announced uint64 // messages
 	lateness  lateness
@@ -72,7 +73,7 @@ func (o *watch) OnEpoch(e arbiter.Epoch) {
 	o.w.publish()
 	o.w.gate.auditor.restart(o.feed)
 	o.epochs++
-	o.epochAt, o.start = o.w.now, o.w.starting
+	o.epoch, o.epochAt, o.start = e, o.w.now, o.w.starting
 	o.last, o.newest, o.marked = e.From-1, 0, false
 	o.withheld = e.From > 1
 	o.Sink.OnEpoch(e)
@@ -87,11 +88,11 @@ func (o *watch) OnRebuild(ids []market.InstrumentID, now market.Nanos) {
 
 // lateness is how long the events of a provider were on the way.
 type lateness struct {
-	last   market.Nanos
-	at     market.Nanos // when the last one came; 0 before
-	least  [leastMax]market.Nanos
-	of     [leastMax]int64 // what part of time the least is of
-	events uint64
+	last  market.Nanos
+	at    market.Nanos // when the last one came; 0 before
+	least [leastMax]market.Nanos
+	of    [leastMax]int64 // what part of time the least is of
+	ever  market.Nanos    // the least of all
 }
 
 const (
@@ -101,13 +102,16 @@ const (
 
 func (l *lateness) add(late, at market.Nanos) {
 	l.last, l.at = late, at
-	l.events++
+	l.ever = min(l.ever, late)
 	part := int64(at / leastSpan)
 	i := part % leastMax
 	if l.of[i] != part || late < l.least[i] {
 		l.of[i], l.least[i] = part, late
 	}
 }
+
+// forget forgets how long events were on the way.
+func (l *lateness) forget() { *l = lateness{ever: l.last, last: l.last, at: l.at} }
 
 // over returns by how much the last event was later than the fastest one of a stretch of time before it.
 func (l *lateness) over(stretch market.Nanos) market.Nanos {
