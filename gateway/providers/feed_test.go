@@ -135,6 +135,8 @@ func TestSwitchToAnotherEpoch(t *testing.T) {
 			w.run(4 * market.Second)
 			if l := w.feed.Ledger(); l.Active != "vendor" {
 				t.Fatalf("%s is active", l.Active)
+			} else if v := l.Providers[1]; v.Implausible != 0 {
+				t.Errorf("%d times of the gateway's own passed for the venue's", v.Implausible)
 			}
 			w.settle()
 		})

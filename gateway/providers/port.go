@@ -37,7 +37,8 @@ type port struct {
 func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 	f, e := p.feed, &events[0]
 	p.heard = true
-	if p.lag.OnEvent(e.TsEvent, e.TsRecv) && len(f.ports) > 1 {
+	// A Clear is the gateway's own, when an epoch begins: its time is not the venue's.
+	if e.Action != market.Clear && p.lag.OnEvent(e.TsEvent, e.TsRecv) && len(f.ports) > 1 {
 		if n := p.lag.SetBack(); n != p.setBack {
 			p.setBack = n
 			f.race.Restart(p.index)
