@@ -233,7 +233,7 @@ func (a *Arbiter) begunBy(k *Packet, suspected placement, why EpochReason) bool 
 	switch {
 	case k.Session != a.session:
 		return false
-	case suspected == wentBack && k.TsRecv < a.epoch.TsRecv-lineLagMax:
+	case k.TsRecv < a.epoch.TsRecv-lineLagMax:
 		return false // of a start in between, of which nothing more came
 	case suspected == wentBack:
 		return why == Restarted && (k.Seq <= a.high || k.Seq-a.high <= a.cfg.FallBackMax)
