@@ -105,7 +105,7 @@ func (c *checker) onVerdict(w *World, f *feed, v providers.Verdict) {
 			w.violate("the breaker of %s opened because it is silent, and it was heard %d ms ago", p.name, (w.now-p.heardAt)/market.Millisecond)
 		}
 	case providers.Unhealed:
-		if !p.pipeline.Suspect() && w.now-p.watch.rebuilt > tickSlack {
+		if !p.pipeline.Suspect() && w.now-max(p.watch.rebuilt, p.watch.epochAt) > tickSlack {
 			w.violate("the breaker of %s opened because of a gap, and there is none", p.name)
 		}
 	}
@@ -213,6 +213,9 @@ func (c *checker) choice(w *World, f *feed) {
 // lines checks what is known of each line.
 func (c *checker) lines(w *World, f *feed) {
 	for _, p := range f.providers {
+		if p.watch.start != f.restarts {
+			continue // that the publisher began again is yet to be seen, on all lines or on some
+		}
 		if w.now-p.clean < 3*market.Second || w.now <= f.check.unsure || p.sick() {
 			c.quietLine(w, p)
 			continue

@@ -49,6 +49,9 @@ type Report struct {
 	Violations []string
 }
 
+// joinGapSmall is a limit of missing messages over which a late gateway joins a channel in its middle.
+const joinGapSmall = 20
+
 // shape is how a world is built. It follows from the seed, and not from the dice that plan faults.
 type shape struct {
 	seed      uint64
@@ -76,7 +79,7 @@ func newShape(seed uint64) shape {
 		// With more than joinGap messages missing nothing is published before there are books; with fewer it is, and
 		// marked. Then instruments have no symbols yet, and those of two venues cannot be told to be the same.
 		if dice.IntN(4) > 0 || len(s.providers) > 1 {
-			s.joinGap = 20
+			s.joinGap = joinGapSmall
 		}
 	}
 	if dice.IntN(4) == 0 {

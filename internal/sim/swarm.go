@@ -68,8 +68,12 @@ func (w *World) happen() {
 // another order. See arbiter.Config.FallBackMax.
 const restartMin = 1500
 
-// restart restarts the publisher under the same session.
+// restart restarts the publisher under the same session. Where the gateway began late and all that was before was
+// announced as lost, numbers from there count as late and not as those of a new epoch: see arbiter/DESIGN.md.
 func (w *World) restart(f *feed) {
+	if w.shape.late > 0 && w.shape.joinGap > joinGapSmall {
+		return
+	}
 	if f.closing || f.venue.Position().Sent < restartMin {
 		return
 	}
