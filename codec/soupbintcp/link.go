@@ -20,6 +20,8 @@ var (
 	ErrNoSession = errors.New("soupbintcp: login refused: no such session")
 	// ErrRejected is returned when a login was refused for a reason that the protocol does not have.
 	ErrRejected = errors.New("soupbintcp: login refused: unknown reason")
+	// ErrLater is what a server's login function returns when it does not know yet: see Server.Answer.
+	ErrLater = errors.New("soupbintcp: the login is answered later")
 	// ErrSessionChanged is returned to a client that was let into another session than it asked for.
 	ErrSessionChanged = errors.New("soupbintcp: the server is in another session")
 	// ErrWentBack is returned to a client that is offered messages before the one it asked for, and at
@@ -70,6 +72,8 @@ type state uint8
 const (
 	offline   state = iota // before Connect
 	loggingIn              // connected; the login or the answer to it has not come
+	judging                // a server: the login has come, and waits for Answer
+	judged                 // a server: the login was accepted, and Poll has not said so yet
 	online                 // logged in
 	over                   // the session has ended, or the client has logged out
 	failed                 // see err

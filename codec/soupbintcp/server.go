@@ -66,6 +66,7 @@ type Server struct {
 	link
 	cfg   ServerConfig
 	login func(*Login) (Offer, error)
+	asked Login // the request that waits for Answer
 }
 
 // NewServer returns a server without a connection. The configuration must be valid.
@@ -73,6 +74,7 @@ type Server struct {
 // login judges a login request. It returns what there is to be had, in the session asked for or, if
 // that is blank, in the active one; or ErrNotAuthorized or ErrNoSession. It need not compare the
 // session asked for with the one it returns: the server does. The Login is valid during the call.
+// Where that takes time, it returns ErrLater, and the owner calls Answer when it knows.
 func NewServer(cfg ServerConfig, login func(*Login) (Offer, error)) *Server {
 	return &Server{
 		link: link{
@@ -91,7 +93,11 @@ func (s *Server) Connect(now market.Nanos) {
 // Poll returns what has happened by what was read, one event at a time, and false if there is nothing
 // more: then Err says whether there can be. A login is answered here: what comes of it is in Output.
 func (s *Server) Poll() (Event, bool) {
-	for s.state == loggingIn || s.state == online {
+	for s.state == loggingIn || s.state == online || s.state == judged {
+		if s.state == judged { // by Answer
+			s.loggedIn(s.seq)
+			return Event{Kind: LoggedIn, Seq: s.seq, Asked: s.asked.Next}, true
+		}
 		p, ok := s.next()
 		if !ok {
 			break
@@ -123,6 +129,20 @@ func (s *Server) onLogin(payload []byte) (Event, bool) {
 		return Event{}, false
 	}
 	offer, err := s.login(&l)
+	if err == ErrLater {
+		s.asked, s.state = l, judging
+		return Event{}, false
+	}
+	start, ok := s.answer(&l, offer, err)
+	if !ok {
+		return Event{}, false
+	}
+	s.loggedIn(start)
+	return Event{Kind: LoggedIn, Seq: start, Asked: l.Next}, true
+}
+
+// answer puts the answer to a login into Output. It reports whether the client is let in.
+func (s *Server) answer(l *Login, offer Offer, err error) (start uint64, accepted bool) {
 	start, ok := offer.start(l.Next)
 	if err == nil && (!ok || !l.Session.Blank() && !l.Session.Is(offer.Session)) {
 		err = ErrNoSession
@@ -135,15 +155,30 @@ func (s *Server) onLogin(payload []byte) (Event, bool) {
 		}
 		s.out = AppendLoginRejected(s.out, reason)
 		s.fail(err)
-		return Event{}, false
+		return 0, false
 	}
 	if l.HeartbeatTimeout > 0 {
 		s.silenceMax = l.HeartbeatTimeout
 	}
 	s.out = AppendLoginAccepted(s.out, offer.Session, start)
-	s.loggedIn(start)
-	return Event{Kind: LoggedIn, Seq: start, Asked: l.Next}, true
+	return start, true
 }
+
+// Answer says what became of a login that login has put off with ErrLater: what login would have
+// returned then. Output has the answer, and Poll goes on: first with LoggedIn, if the client is let in.
+// It does nothing if no login waits.
+func (s *Server) Answer(offer Offer, err error, now market.Nanos) {
+	if s.state != judging {
+		return
+	}
+	s.readAt = max(s.readAt, now)
+	if start, ok := s.answer(&s.asked, offer, err); ok {
+		s.state, s.seq = judged, start
+	}
+}
+
+// Judging reports whether a login waits for Answer.
+func (s *Server) Judging() bool { return s.state == judging }
 
 // Send puts the next message of the session, the one with the number NextSeq, into Output. It does
 // nothing unless Online. It panics if msg is longer than PayloadMax, and at the end of 64-bit numbers.
@@ -171,7 +206,7 @@ func (s *Server) EndSession(now market.Nanos) {
 // OnTick does what is due by now: it puts a heartbeat into Output, or finds that the client is dead.
 func (s *Server) OnTick(now market.Nanos) {
 	switch {
-	case s.state != loggingIn && s.state != online:
+	case s.state != loggingIn && s.state != online && s.state != judging:
 	case now >= s.clientDue():
 		s.fail(ErrSilent)
 	case now >= s.heartbeatDue():
@@ -182,7 +217,7 @@ func (s *Server) OnTick(now market.Nanos) {
 
 // Due returns when OnTick has something to do.
 func (s *Server) Due() market.Nanos {
-	if s.state != loggingIn && s.state != online {
+	if s.state != loggingIn && s.state != online && s.state != judging {
 		return never
 	}
 	return min(s.clientDue(), s.heartbeatDue())
@@ -190,7 +225,7 @@ func (s *Server) Due() market.Nanos {
 
 // clientDue returns when the client has to be heard.
 func (s *Server) clientDue() market.Nanos {
-	if s.state == loggingIn {
+	if s.state == loggingIn || s.state == judging {
 		return s.heardAt + s.cfg.LoginMax
 	}
 	return s.heardAt + s.silenceMax
