@@ -136,6 +136,10 @@ var layers = []layer{
 		why: "a receiver over TCP hands on messages as they are: whose they are and what they say is its sink's to know",
 	},
 	{
+		packages: "internal/tlsport", only: []string{},
+		why: "a port carries bytes in and out of TLS: it knows neither what is in them nor who serves them",
+	},
+	{
 		packages: "internal/clock", only: []string{"market"},
 		never: inputOutput,
 		why:   "the clock tells the time and nothing else",
