@@ -57,9 +57,12 @@ func (c LagConfig) Validate() error {
 // halves of a window, so a slow drift is followed; not while nothing comes, unless that is for long.
 //
 // A venue clock that steps forward makes a smaller difference, and is learned when some events agree about
-// it; one alone may be wrong. One that steps back gives venue times that fall while messages go on in sequence, which no delay does: the step is
-// added to what was learned. A step of the receiver's clock looks like delay to every meter alike;
-// whoever sees it elsewhere (a monotonic clock) tells with Shift.
+// it; one alone may be wrong. One that steps back gives venue times that fall while messages go on in sequence,
+// which no delay does: the difference grew by the step, and that is added to what was learned. If it steps back by
+// less than passed since the event before, it looks like delay, for as long as the window is. So it is when a
+// publisher begins anew on another machine: that its first events are late may as well be true.
+// A step of the receiver's clock looks like delay to every meter alike; whoever sees it elsewhere (a monotonic
+// clock) tells with Shift.
 //
 // Feed it the venue time of messages in the order of their sequence. It is a pure state machine with one
 // owner and allocates nothing.
@@ -75,7 +78,6 @@ type LagMeter struct {
 
 	implausible uint64
 	steps       uint64
-	setBack     uint64
 }
 
 // quietWindows is how many windows without an event it takes to forget what was learned before. After fewer, the
@@ -102,8 +104,7 @@ func (m *LagMeter) OnEvent(tsEvent, tsRecv market.Nanos) bool {
 		m.learn(difference, tsRecv)
 	case m.event-tsEvent >= m.cfg.StepMin && m.event-tsEvent <= m.cfg.PlausibleMax:
 		m.steps++
-		m.setBack++
-		m.shift(m.event - tsEvent)
+		m.shift(difference - (m.seen - m.event))
 	case difference-m.Offset() > m.cfg.PlausibleMax || m.Offset()-difference > m.cfg.StepMin:
 		m.implausible++
 		if !m.agrees(difference) {
@@ -177,11 +178,12 @@ func (m *LagMeter) Event() market.Nanos {
 	return m.event
 }
 
+// Doubts reports whether the newest venue time is earlier or later than it can be, unless the clock was set, which
+// is not decided.
+func (m *LagMeter) Doubts() bool { return m.odd > 0 }
+
 // Implausible returns how many venue times were too far from what was expected.
 func (m *LagMeter) Implausible() uint64 { return m.implausible }
 
 // Steps returns how often a clock was found to have been stepped.
 func (m *LagMeter) Steps() uint64 { return m.steps }
-
-// SetBack returns how often the venue's clock was found to have been set back.
-func (m *LagMeter) SetBack() uint64 { return m.setBack }

@@ -72,8 +72,8 @@ func TestLagVenueStepsBack(t *testing.T) {
 	m := lagMeter(t, nil)
 	path(m, 0, market.Second, 0, steady(market.Millisecond))
 	worst := path(m, market.Second, 2*market.Second, -200*market.Millisecond, steady(market.Millisecond))
-	if worst > 2*market.Millisecond || m.Steps() != 1 || m.SetBack() != 1 {
-		t.Errorf("a step of the venue's clock: lag %d ns, %d steps, %d back", worst, m.Steps(), m.SetBack())
+	if worst > 2*market.Millisecond || m.Steps() != 1 {
+		t.Errorf("a step of the venue's clock: lag %d ns, %d steps", worst, m.Steps())
 	}
 	// And delay is still seen.
 	if worst = path(m, 2*market.Second, 3*market.Second, -200*market.Millisecond, steady(70*market.Millisecond)); worst < 68*market.Millisecond {
@@ -87,8 +87,8 @@ func TestLagVenueStepsForward(t *testing.T) {
 	if worst := path(m, market.Second, 2*market.Second, 300*market.Millisecond, steady(market.Millisecond)); worst != 0 {
 		t.Errorf("a step forward: lag %d ns", worst)
 	}
-	if m.SetBack() != 0 {
-		t.Errorf("a step forward passes for %d back", m.SetBack())
+	if m.Steps() != 1 || m.Doubts() {
+		t.Errorf("a step forward: %d steps, doubts %v", m.Steps(), m.Doubts())
 	}
 	if worst := path(m, 2*market.Second, 3*market.Second, 300*market.Millisecond, steady(61*market.Millisecond)); worst < 59*market.Millisecond {
 		t.Errorf("delay after the step: %d ns", worst)

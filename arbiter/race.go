@@ -1,6 +1,8 @@
 package arbiter
 
 import (
+	"slices"
+
 	"tidegate/market"
 )
 
@@ -10,6 +12,10 @@ const ProvidersMax = 8
 // A Race compares the providers of one feed by the venue times of what they delivered: whoever has not
 // delivered up to a time that another one delivered is behind. The venue's clock is the same for all, so no
 // clock needs to be trusted and no offset learned.
+//
+// Unless one provider's times are not the venue's. When the times of one are seen to be set forward or back it
+// stands apart: it puts nobody behind, and nothing puts it behind. Either the venue's clock was set and the
+// others follow, then it races on with those that did; or its own was, then it waits until it is right again.
 //
 // It is a pure state machine with one owner and allocates nothing.
 type Race struct {
@@ -21,6 +27,7 @@ type Race struct {
 	reached milestone                  // the newest mark that is older than after
 	caught  [ProvidersMax]market.Nanos // what was first delivered up to this time puts nobody behind: see CatchUp
 	legs    [ProvidersMax]leg
+	apart   [ProvidersMax]bool
 	flag    milestone // of the running comparison; its event is 0 while there is none
 	winner  int
 }
@@ -57,12 +64,21 @@ func (r *Race) OnEvent(i int, tsEvent, tsRecv market.Nanos) {
 		return
 	}
 	r.newest[i] = tsEvent
+	if r.apart[i] {
+		return
+	}
 	r.compare(i, tsEvent, tsRecv)
 	if tsEvent <= r.first {
 		return
 	}
 	r.first = tsEvent
 	r.mark(tsRecv)
+}
+
+// OnDoubted takes a venue time that is earlier or later than it can be, unless the clock was set, which is not
+// decided. It shows that i delivered what others have, and puts nobody behind.
+func (r *Race) OnDoubted(i int, tsEvent, tsRecv market.Nanos) {
+	r.OnEvent(i, min(tsEvent, r.first), tsRecv)
 }
 
 // mark notes the time of whoever is first, unless the last note is too fresh.
@@ -101,7 +117,7 @@ func (r *Race) OnTick(now market.Nanos) {
 // Behind reports whether provider i has not delivered what another one delivered longer than the limit
 // ago; and since when that is known elsewhere. Call OnTick first.
 func (r *Race) Behind(i int) (since market.Nanos, behind bool) {
-	return r.reached.recv, r.newest[i] < r.reached.event && r.reached.recv > r.caught[i]
+	return r.reached.recv, r.newest[i] < r.reached.event && r.reached.recv > r.caught[i] && !r.apart[i]
 }
 
 // compare measures by how much the others are later than whoever delivers a venue time first.
@@ -147,10 +163,51 @@ func (r *Race) Forget(i int, now market.Nanos) {
 // about to deliver; so if it is behind after all, what they deliver later than the limit from now shows it.
 func (r *Race) CatchUp(i int, now market.Nanos) { r.caught[i] = now + r.after }
 
-// Restart begins anew with provider i, which saw the venue's clock set back. The others are not behind it before
-// they have seen that too, or have delivered less.
-func (r *Race) Restart(i int) {
-	newest, legs := r.newest, r.legs
-	*r = Race{after: r.after, newest: newest, legs: legs}
-	r.newest[i] = 0
+// settingMax is how far apart, in limits, the offsets may lie of providers that saw the venue's clock set.
+const settingMax = 20
+
+// SetApart notes that the times of provider i were set forward or back. Call Regroup until it reports that nobody
+// stands apart.
+func (r *Race) SetApart(i int) { r.apart[i], r.newest[i] = true, 0 }
+
+// Apart reports whether provider i stands apart.
+func (r *Race) Apart(i int) bool { return r.apart[i] }
+
+// Regroup decides who is compared with whom, and reports whether anybody stands apart. offsets are what the
+// providers' clocks differ by from the receiver's, UndefTime of those that nothing came from yet.
+func (r *Race) Regroup(offsets []market.Nanos) (apart bool) {
+	near := func(i, k int, limit market.Nanos) bool {
+		return offsets[i].Defined() && offsets[k].Defined() && max(offsets[i]-offsets[k], offsets[k]-offsets[i]) <= limit
+	}
+	racing := 0
+	for i := range offsets {
+		for k := range offsets {
+			if r.apart[i] && !r.apart[k] && near(i, k, r.after) {
+				r.apart[i] = false // its clock is that of the others, again or still
+			}
+		}
+		if offsets[i].Defined() && !r.apart[i] {
+			racing++
+		}
+	}
+	for i := range offsets {
+		if !r.apart[i] {
+			continue
+		}
+		apart = true
+		agree := 0
+		for k := range offsets {
+			if r.apart[k] && near(i, k, settingMax*r.after) {
+				agree++
+			}
+		}
+		if agree >= 2 && agree > racing { // the venue's clock was set
+			for k := range offsets {
+				r.apart[k] = !near(i, k, settingMax*r.after)
+			}
+			*r = Race{after: r.after, newest: r.newest, caught: r.caught, legs: r.legs, apart: r.apart}
+			return slices.Contains(r.apart[:len(offsets)], true)
+		}
+	}
+	return apart
 }

@@ -128,26 +128,79 @@ func TestRaceAlone(t *testing.T) {
 	}
 }
 
-// TestRaceRestart: that one provider's times begin anew puts nobody else behind.
-func TestRaceRestart(t *testing.T) {
+// TestRaceClockSet: a clock that is set puts nobody behind who does not know of it yet, nor the one whose it is. If
+// it was the venue's, those that saw it race on; if it was its own, it stands apart until it is right again.
+func TestRaceClockSet(t *testing.T) {
+	const ms = market.Millisecond
+	for _, by := range []market.Nanos{-10 * market.Second, 10 * market.Second, 3600 * market.Second} {
+		race := NewRace(50 * ms)
+		at, offsets := lagStart, []market.Nanos{ms, 2 * ms, 3 * ms}
+		ahead := make([]market.Nanos, 3) // of each one's clock
+		still := -1                      // who delivers nothing
+		run := func(what string, behind int) {
+			t.Helper()
+			for range 200 {
+				at += ms
+				for i := range offsets {
+					if i != still {
+						race.OnEvent(i, at+ahead[i], at)
+					}
+				}
+				race.Regroup(offsets)
+				race.OnTick(at)
+				for i := range offsets {
+					if _, is := race.Behind(i); is && i != behind {
+						t.Fatalf("set by %d s: %s: %d is behind", by/market.Second, what, i)
+					}
+				}
+			}
+			if behind >= 0 {
+				if _, is := race.Behind(behind); !is {
+					t.Fatalf("set by %d s: %s: %d is not behind", by/market.Second, what, behind)
+				}
+			}
+		}
+		set := func(i int, by market.Nanos) {
+			ahead[i] += by
+			offsets[i] -= by
+			race.SetApart(i)
+		}
+		run("before", -1)
+		set(0, by)
+		run("its own", -1)
+		still = 2
+		run("two others", 2)
+		still = -1
+		set(0, -by)
+		run("right again", -1)
+		still = 0
+		run("and still", 0)
+		still = -1
+		set(1, by)
+		run("the venue's, seen by one", -1)
+		set(2, by)
+		run("by two", -1)
+		set(0, by)
+		run("by all", -1)
+		still = 0
+		run("and one still", 0)
+	}
+}
+
+// TestRaceDoubt: a time that is not believed yet leads nobody, and shows that its provider has what others have.
+func TestRaceDoubt(t *testing.T) {
 	race := NewRace(50 * market.Millisecond)
 	at := lagStart
-	for i := range 2 {
-		race.OnEvent(i, at, at)
-	}
-	race.Restart(1)
-	race.OnEvent(1, at-10*market.Second, at+market.Millisecond)
-	for range 200 {
+	for range 100 {
 		at += market.Millisecond
+		race.OnEvent(0, at, at)
+		race.OnDoubted(1, at+market.Minute, at)
 		race.OnTick(at)
-		if _, behind := race.Behind(0); behind {
-			t.Fatal("behind a clock that was set back")
+		for i := range 2 {
+			if _, behind := race.Behind(i); behind {
+				t.Fatalf("%d is behind", i)
+			}
 		}
-	}
-	race.OnEvent(1, lagStart+market.Second, at)
-	race.OnTick(at + 60*market.Millisecond)
-	if _, behind := race.Behind(0); !behind {
-		t.Error("behind again, and nobody says so")
 	}
 }
 

@@ -72,8 +72,10 @@ type Feed struct {
 	ports   []*port
 	active  *port
 	race    *arbiter.Race
-	start   market.Nanos // first tick; 0 before
-	heard   market.Nanos // when the first of all was heard; 0 before
+	apart   bool           // somebody stands apart in it
+	offsets []market.Nanos // scratch of regroup
+	start   market.Nanos   // first tick; 0 before
+	heard   market.Nanos   // when the first of all was heard; 0 before
 
 	record    func(Decision)
 	preferred int // an operator's choice; -1 none
@@ -157,6 +159,7 @@ func (f *Feed) OnTick(now market.Nanos) {
 			f.heard = now
 		}
 	}
+	f.regroup()
 	f.race.OnTick(now)
 	if d, ok := f.choose(now); ok {
 		f.decide(d)

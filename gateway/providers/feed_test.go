@@ -121,6 +121,34 @@ func TestRelearnedOffset(t *testing.T) {
 	})
 }
 
+// TestClockOfOne: a provider whose own clock is set, forward or back, puts nobody else behind, then or when it is
+// right again, and the others are watched as before.
+func TestClockOfOne(t *testing.T) {
+	for _, by := range []market.Nanos{3 * market.Second, -3 * market.Second, 2 * 3600 * market.Second} {
+		bubble(t, func(t *testing.T) {
+			w := newWorld(t, 21, twoProviders())
+			w.run(2 * market.Second)
+			w.paths[1].ahead = by
+			w.run(3 * market.Second)
+			w.paths[1].ahead = 0
+			w.run(3 * market.Second)
+			for i := range w.paths {
+				if l := w.feed.Ledger().Providers[i]; l.State != breaker.Closed {
+					t.Errorf("set by %d s and right again: provider %d is %s, %s: %+v", by/market.Second, i, l.State, l.Reason, l)
+				}
+			}
+			if len(w.out.stale)+len(w.out.switches) != 0 {
+				t.Errorf("set by %d s: %v %v", by/market.Second, w.out.switches, w.out.stale)
+			}
+			w.paths[0].delay = steady(80 * ms)
+			w.run(market.Second)
+			if l := w.feed.Ledger().Providers[0]; l.State == breaker.Closed {
+				t.Errorf("set by %d s: nobody looks any more", by/market.Second)
+			}
+		})
+	}
+}
+
 // TestSwitchToAnotherEpoch: a provider that does not see that the publisher began again is left for one that does.
 // The orders of the two epochs have the same numbers, and readers do not mix them up.
 func TestSwitchToAnotherEpoch(t *testing.T) {

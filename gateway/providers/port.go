@@ -14,7 +14,7 @@ type port struct {
 	index    int
 	pipeline *gateway.Pipeline
 	lag      *arbiter.LagMeter
-	setBack  uint64 // times that the venue's clock was, seen so far
+	steps    uint64 // times that the venue's clock was set, seen so far
 
 	state  breaker.State
 	reason Reason
@@ -39,11 +39,7 @@ func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 	p.heard = true
 	// A Clear is the gateway's own, when an epoch begins: its time is not the venue's.
 	if e.Action != market.Clear && p.lag.OnEvent(e.TsEvent, e.TsRecv) && len(f.ports) > 1 {
-		if n := p.lag.SetBack(); n != p.setBack {
-			p.setBack = n
-			f.race.Restart(p.index)
-		}
-		f.race.OnEvent(p.index, e.TsEvent, e.TsRecv)
+		f.compare(p, e)
 	}
 	if f.active != p {
 		p.standby += uint64(len(events))
@@ -68,6 +64,50 @@ func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 	}
 	events = f.marked(events, id)
 	f.sink.OnEvents(events, p.books(books))
+}
+
+// compare tells the race of an event with a plausible time.
+func (f *Feed) compare(p *port, e *market.Event) {
+	if p.lag.Doubts() && !f.agrees(p, e.TsRecv-e.TsEvent) {
+		f.race.OnDoubted(p.index, e.TsEvent, e.TsRecv)
+		return
+	}
+	if n := p.lag.Steps(); n != p.steps {
+		p.steps = n
+		f.race.SetApart(p.index)
+		f.apart = true
+		f.regroup()
+	}
+	f.race.OnEvent(p.index, e.TsEvent, e.TsRecv)
+}
+
+// agrees reports whether the clock of another provider differs from the receiver's by about as much: then a path
+// became faster, and no clock was set.
+func (f *Feed) agrees(p *port, offset market.Nanos) bool {
+	for _, q := range f.ports {
+		if q != p && q.lag.Event().Defined() && !f.race.Apart(q.index) {
+			if d := q.lag.Offset() - offset; max(d, -d) <= f.cfg.StaleAfter {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// regroup has the race decide whose clock goes with whose, while there is a doubt.
+func (f *Feed) regroup() {
+	if !f.apart {
+		return
+	}
+	f.offsets = f.offsets[:0]
+	for _, p := range f.ports {
+		offset := market.UndefTime
+		if p.lag.Event().Defined() {
+			offset = p.lag.Offset()
+		}
+		f.offsets = append(f.offsets, offset)
+	}
+	f.apart = f.race.Regroup(f.offsets)
 }
 
 // books returns the provider's books by the feed's numbers.

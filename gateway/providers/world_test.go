@@ -5,6 +5,7 @@ import (
 	"hash"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,8 +94,9 @@ func (r *reader) OnStale(s providers.Staleness) {
 // path carries the venue's datagrams to one provider.
 type path struct {
 	delay  func() market.Nanos
-	drop   bool // everything
-	lose   int  // that many
+	drop   bool         // everything
+	lose   int          // that many
+	ahead  market.Nanos // of its own clock, which it puts into the messages
 	queue  []parcel
 	last   market.Nanos
 	random *rand.Rand
@@ -115,7 +117,23 @@ func (p *path) send(now market.Nanos, b []byte) {
 	}
 	at := max(p.last, now+p.delay())
 	p.last = at
+	if p.ahead != 0 {
+		b = stamped(b, p.ahead)
+	}
 	p.queue = append(p.queue, parcel{at, b})
+}
+
+// stamped returns a copy of a MoldUDP64 packet whose ITCH messages are later by d.
+func stamped(packet []byte, d market.Nanos) []byte {
+	b := slices.Clone(packet)
+	for at := 20; at+2+11 <= len(b); at += 2 + int(binary.BigEndian.Uint16(b[at:])) {
+		stamp := b[at+2+5:] // 48 bits
+		high, low := binary.BigEndian.Uint16(stamp), binary.BigEndian.Uint32(stamp[2:])
+		t := (uint64(high)<<32 | uint64(low)) + uint64(d)
+		binary.BigEndian.PutUint16(stamp, uint16(t>>32))
+		binary.BigEndian.PutUint32(stamp[2:], uint32(t))
+	}
+	return b
 }
 
 // world is a venue, two providers that carry it, and a reader. Its time is a synctest bubble's.
