@@ -46,6 +46,10 @@ type Config struct {
 
 	Partitions Partitions
 
+	// Persist makes Run go on trying where it would end with an error at the start: the server refuses the role,
+	// there is no schema, or there are too few standbys. Somebody puts it right, and it goes on.
+	Persist bool
+
 	// Notify, if set, is called with what an operator should know, by one goroutine at a time.
 	Notify func(Notice)
 	// Now tells the time; nil: clock.Now.
@@ -78,7 +82,7 @@ type NoticeKind uint8
 
 // Kinds of notices.
 const (
-	Failed     NoticeKind = iota // an attempt failed; it is made again
+	Failed     NoticeKind = iota // an attempt failed; it is made again. The same failure is told once a minute
 	Down                         // several failed: the server is tried now and then
 	Up                           // it works again
 	Conflict                     // rows are there twice, or would be: somebody must look
@@ -93,7 +97,7 @@ func (k NoticeKind) String() string {
 }
 
 // Alarm reports whether somebody should look.
-func (k NoticeKind) Alarm() bool { return k != Up && k != Failed }
+func (k NoticeKind) Alarm() bool { return k != Up }
 
 // ErrConflict is wrapped by the error about rows that are there already: two journals with the same id, a
 // position that was altered, or a fault of ours.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -29,6 +30,9 @@ func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	if len(c.Fallbacks) > 0 && c.ValidateConnect == nil {
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connectTimeoutDefault
+	}
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "tidegate"
 	}
@@ -45,12 +49,45 @@ func Connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	return connect(ctx, c)
 }
 
+// connectTimeoutDefault is how long a host may take to answer if the string does not say: one that is cut off
+// does not refuse.
+const connectTimeoutDefault = 10 * time.Second
+
 func connect(ctx context.Context, c *pgx.ConnConfig) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
+		return nil, &connectError{c.User, c.Database, err}
 	}
 	return conn, nil
+}
+
+// A connectError says in one line why there is no connection. pgx has a line for each address, for each of them with
+// TLS and without, and the address thrice in each.
+type connectError struct {
+	user, database string
+	err            error
+}
+
+func (e *connectError) Unwrap() error { return e.err }
+
+// attempt is how pgx tells what came of one address.
+var attempt = regexp.MustCompile(`^(\S+) \(.*?\): (?:dial error: (?:dial \S+ \S+: )?)?(.*)$`)
+
+// Error has each cause once.
+func (e *connectError) Error() string {
+	cause := e.err
+	if c := (*pgconn.ConnectError)(nil); errors.As(e.err, &c) {
+		cause = c.Unwrap()
+	}
+	var causes []string
+	for line := range strings.Lines(cause.Error()) {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "hostname resolving error: ")
+		line = attempt.ReplaceAllString(line, "$1: $2")
+		if line != "" && !slices.Contains(causes, line) {
+			causes = append(causes, line)
+		}
+	}
+	return fmt.Sprintf("postgres: connect to database %s as %s: %s", e.database, e.user, strings.Join(causes, "; "))
 }
 
 // code returns the SQLSTATE of an error of the server, "" for other errors.

@@ -41,7 +41,9 @@ func newGate() *gate {
 	return g
 }
 
-// state returns "closed" where the server is relied on, as breakers have it, else "open" or "half-open".
+// gateClosed is the state in which the server is relied on, as breakers have it. The others are open and half-open.
+const gateClosed = "closed"
+
 func (g *gate) state() string { return g.cb.State().String() }
 
 // enter waits until the server may be tried, and returns what to tell the outcome.

@@ -58,6 +58,9 @@ func (k *keeper) run(ctx context.Context) {
 		}
 	}()
 	for sleep(ctx, k.cfg.Every) == nil {
+		if k.s.gate.state() != gateClosed {
+			continue // the workers try
+		}
 		err := error(nil)
 		if conn == nil || conn.IsClosed() {
 			if conn, err = connect(ctx, k.s.dsn); err != nil {
@@ -70,7 +73,7 @@ func (k *keeper) run(ctx context.Context) {
 		problem := ""
 		if err != nil && ctx.Err() == nil {
 			problem = err.Error()
-			k.s.notify(Upkeep, "%v", err)
+			k.s.tellOnce(Upkeep, problem)
 		}
 		k.count(func(u *Upkept) { u.Problem = problem; u.Passes++ })
 	}

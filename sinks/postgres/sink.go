@@ -25,10 +25,14 @@ type Sink struct {
 
 	workers  []*worker
 	notifyMu sync.Mutex
+	told     map[string]time.Time // what tellOnce has told, and when
+	rate     meter
 	counts   struct {
 		rows, bytes, skipped, missing, batches, failures, onDemand, unreadable atomic.Uint64
 	}
 	durable atomic.Uint64
+	first   atomic.Uint64 // where the journal says that draining goes on
+	since   atomic.Int64  // receive time of the entry there; 0 if it is not known
 }
 
 // Stats are figures of a sink that runs. Counts are since the start.
@@ -43,11 +47,11 @@ type Stats struct {
 	OnDemand   uint64 // partitions that were not made ahead
 	Server     string // "closed" if it is relied on, "open" if it is down, "half-open" if it is being tried
 
-	Next        uint64        // everything before it is committed
-	LagEntries  uint64        // durable in the journal and not committed
-	LagTime     time.Duration // age of the oldest of them, at most; 0 if there is none
-	Partitions  Upkept
-	JournalHeld uint64 // the journal keeps everything from here on
+	Next       uint64        // everything before it is committed
+	LagEntries uint64        // durable in the journal and not committed
+	LagTime    time.Duration // age of the oldest of them, at most; 0 if there is none
+	RowRate    float64       // rows per second, over the last ten seconds
+	Partitions Upkept
 }
 
 // New returns a sink. It does not connect.
@@ -60,7 +64,7 @@ func New(c Config) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{cfg: c, dsn: dsn, kept: c.kept(), gate: newGate()}
+	s := &Sink{cfg: c, dsn: dsn, kept: c.kept(), gate: newGate(), told: map[string]time.Time{}}
 	if c.SynchronousCommit != "" {
 		s.setSQL = fmt.Sprintf("SET LOCAL synchronous_commit = %s; ", c.SynchronousCommit)
 	}
@@ -77,23 +81,69 @@ func New(c Config) (*Sink, error) {
 
 // Run drains until ctx ends; then it commits what is under way and returns nil. If the readers are those of a
 // journal in this process, it also returns when that is closed and everything is committed. It returns an error at once
-// if the server refuses the role, or has no schema or a wrong one, or too few standbys: at the start only.
-// Later it tries again for as long as it takes, except when rows prove to be there already.
+// if the server refuses the role, or has no schema or a wrong one, or too few standbys: at the start only, and not
+// with Config.Persist. Later it tries again for as long as it takes, except when rows prove to be there already.
 func (s *Sink) Run(ctx context.Context) error {
 	held, err := s.cfg.Reader()
 	if err != nil {
 		return err
 	}
 	defer held.Close()
-	if err := s.begin(ctx, held); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	if err := s.hold(held); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var others sync.WaitGroup
+	others.Go(func() { s.look(ctx, held) })
+	if err = s.begin(ctx); err == nil {
+		others.Go(func() { s.parts.run(ctx) })
+		err = s.drain(ctx)
+	}
+	if ctx.Err() != nil && !errors.Is(err, ErrConflict) {
+		err = nil
+	}
+	stop()
+	others.Wait()
+	return errors.Join(err, s.release(held))
+}
+
+// hold registers the sink with the journal, and notes what it finds undrained there: the database knows better, but
+// it may not answer for long.
+func (s *Sink) hold(held *journal.Reader) error {
+	if err := held.Register(s.cfg.ReaderName); err != nil && !errors.Is(err, journal.ErrRemoved) {
+		return err
+	}
+	s.first.Store(held.Position())
+	r, err := s.cfg.Reader()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	oldest, _, err := r.Bounds()
+	if err != nil {
+		return err
+	}
+	if err := r.SeekIndex(max(held.Position(), oldest)); err != nil {
+		return err
+	}
+	var e journal.Entry
+	switch out, err := r.Next(&e); {
+	case err != nil:
+		return err
+	case out == journal.Ready:
+		s.since.Store(int64(e.At))
+	case out == journal.Empty:
+		s.since.Store(int64(s.cfg.Now()))
+	}
+	return nil
+}
+
+// drain runs the workers until ctx ends, or until one of them has an error that somebody has to look at.
+func (s *Sink) drain(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var workers, others sync.WaitGroup
+	var workers sync.WaitGroup
 	for _, w := range s.workers {
 		workers.Go(func() {
 			if err := w.run(ctx); err != nil {
@@ -101,46 +151,48 @@ func (s *Sink) Run(ctx context.Context) error {
 			}
 		})
 	}
-	others.Go(func() { s.parts.run(ctx) })
-	others.Go(func() { s.look(ctx, held) })
 	workers.Wait()
-	stop(nil)
-	others.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return s.release(held)
+	return nil
 }
 
 // begin makes sure that draining can begin, as long as the server can be reached at all.
-func (s *Sink) begin(ctx context.Context, held *journal.Reader) error {
-	id, err := held.ID()
+func (s *Sink) begin(ctx context.Context) error {
+	r, err := s.cfg.Reader()
 	if err != nil {
 		return err
 	}
-	if err := held.Register(s.cfg.ReaderName); err != nil && !errors.Is(err, journal.ErrRemoved) {
+	defer r.Close()
+	id, err := r.ID()
+	if err != nil {
 		return err
 	}
 	for failures := 0; ; failures++ {
-		number, err := s.enroll(ctx, held, fmt.Sprintf("%016x", id))
+		done, err := s.gate.enter(ctx)
+		if err != nil {
+			return err
+		}
+		number, err := s.enroll(ctx, r, fmt.Sprintf("%016x", id))
+		done(err)
 		if err == nil {
 			for _, w := range s.workers {
 				w.pos.journal = number
 			}
 			return nil
 		}
-		if hopeless(err) || errors.Is(err, ErrStandbys) {
+		if ctx.Err() == nil && !s.cfg.Persist && (hopeless(err) || errors.Is(err, ErrStandbys)) {
 			return err
 		}
-		s.counts.failures.Add(1)
-		s.notify(Failed, "%v; trying again", err)
+		s.failed(err)
 		if err := sleep(ctx, pause(failures)); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *Sink) enroll(ctx context.Context, held *journal.Reader, id string) (int16, error) {
+func (s *Sink) enroll(ctx context.Context, r *journal.Reader, id string) (int16, error) {
 	conn, err := connect(ctx, s.dsn)
 	if err != nil {
 		return 0, err
@@ -152,7 +204,7 @@ func (s *Sink) enroll(ctx context.Context, held *journal.Reader, id string) (int
 	if err := checkStandbys(ctx, conn, s.cfg.Standbys); err != nil {
 		return 0, err
 	}
-	oldest, _, err := held.Bounds()
+	oldest, _, err := r.Bounds()
 	if err != nil {
 		return 0, err
 	}
@@ -163,11 +215,15 @@ func (s *Sink) enroll(ctx context.Context, held *journal.Reader, id string) (int
 	return number, s.parts.pass(ctx, conn)
 }
 
-// look watches until ctx ends: it releases what is committed, and tells of the gate.
+// look watches until ctx ends: it releases what is committed, measures the rate, and tells of the gate.
 func (s *Sink) look(ctx context.Context, held *journal.Reader) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		s.rate.sample(time.Now(), s.counts.rows.Load())
+		if err := s.release(held); err != nil {
+			s.tellOnce(Failed, err.Error())
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -178,12 +234,11 @@ func (s *Sink) look(ctx context.Context, held *journal.Reader) {
 				s.notify(Down, "the server failed %d times in a row: it is tried now and then; the journal keeps what comes", failuresMax)
 			}
 		case <-tick.C:
-			if err := s.release(held); err != nil {
-				s.notify(Failed, "%v", err)
-			}
 		}
 	}
 }
+
+const lookEvery = time.Second
 
 // release lets the journal remove what is committed.
 func (s *Sink) release(held *journal.Reader) error {
@@ -236,17 +291,52 @@ func (s *Sink) Stats() Stats {
 	st := Stats{
 		Rows: c.rows.Load(), Bytes: c.bytes.Load(), Skipped: c.skipped.Load(), Missing: c.missing.Load(),
 		Unreadable: c.unreadable.Load(), Batches: c.batches.Load(), Failures: c.failures.Load(), OnDemand: c.onDemand.Load(),
-		Server: s.gate.state(), Next: s.next(), Partitions: s.parts.stats(),
+		Server: s.gate.state(), Next: s.next(), RowRate: s.rate.rate(), Partitions: s.parts.stats(),
 	}
+	if st.Next == 0 { // nobody has connected yet
+		st.Next = s.first.Load()
+	}
+	through := max(s.through(), market.Nanos(s.since.Load()))
 	if durable := s.durable.Load(); durable >= st.Next {
 		st.LagEntries = durable - st.Next + 1
-		st.LagTime = max(0, time.Duration(s.cfg.Now()-s.through()))
+		if through != 0 {
+			st.LagTime = max(0, time.Duration(s.cfg.Now()-through))
+		}
 	}
 	return st
+}
+
+// failed counts and tells an attempt that failed, and will be made again.
+func (s *Sink) failed(err error) {
+	s.counts.failures.Add(1)
+	s.tellOnce(Failed, fmt.Sprintf("%v; trying again", err))
+}
+
+// tellEvery is how often the same is told while it goes on.
+const tellEvery = time.Minute
+
+// tellOnce tells what may happen again and again, at most once a minute.
+func (s *Sink) tellOnce(kind NoticeKind, text string) {
+	s.notifyMu.Lock()
+	defer s.notifyMu.Unlock()
+	now := time.Now()
+	for what, at := range s.told {
+		if now.Sub(at) >= tellEvery {
+			delete(s.told, what)
+		}
+	}
+	if _, already := s.told[text]; already {
+		return
+	}
+	s.told[text] = now
+	s.cfg.Notify(Notice{kind, text})
 }
 
 func (s *Sink) notify(kind NoticeKind, format string, args ...any) {
 	s.notifyMu.Lock()
 	defer s.notifyMu.Unlock()
+	if kind == Up {
+		clear(s.told)
+	}
 	s.cfg.Notify(Notice{Kind: kind, Text: fmt.Sprintf(format, args...)})
 }

@@ -64,8 +64,7 @@ func (w *worker) run(ctx context.Context) error {
 			failures = 0
 		}
 		failures++
-		w.s.counts.failures.Add(1)
-		w.s.notify(Failed, "%v; trying again", err)
+		w.s.failed(err)
 		if sleep(ctx, pause(failures)) != nil {
 			break
 		}
