@@ -86,6 +86,7 @@ type Feed struct {
 	symbols []string
 
 	refresh refresh
+	marked  marked
 	facts   market.Facts
 	events  []market.Event
 	top     bool // what is being published by refreshOne changed the best prices
@@ -171,7 +172,7 @@ func (f *Feed) OnTick(now market.Nanos) {
 		}
 		f.decide(d)
 	}
-	if f.refresh.left > 0 {
+	if f.refresh.left > 0 || f.marked.n > 0 && f.mark() == 0 {
 		f.decide(Decision{At: now, Kind: ToRefresh})
 	}
 }
@@ -194,6 +195,7 @@ func (f *Feed) Apply(d Decision) {
 		f.setStale(d)
 	case ToRefresh:
 		f.serve(d.At)
+		f.unmark(d.At)
 	}
 }
 
@@ -275,48 +277,16 @@ func (f *Feed) switchTo(p *port, why Reason, by, now market.Nanos) {
 	f.beginRefresh(old, now)
 }
 
-// setStale marks every book, and tells.
-func (f *Feed) setStale(d Decision) {
-	now := d.At
-	f.stale = d.Kind == ToStale
-	f.plain = len(f.ports) == 1 && !f.stale
-	if f.stale {
-		f.staleness++
-	}
-	if f.notices != nil {
-		f.notices.OnStale(Staleness{At: now, Stale: f.stale, Reason: d.Reason, By: d.By})
-	}
-	p := f.active
-	p.pipeline.EachBook(func(local market.InstrumentID) {
-		id := p.numbers.feed(p, local)
-		if id == 0 || f.refresh.due(id) {
-			return // its refresh says it
-		}
-		f.events = append(f.events[:0], market.Event{
-			TsEvent: now, TsRecv: now, Price: market.UndefPrice, Instrument: id, Publisher: p.pipeline.Config().Publisher.ID,
-			Action: market.None, Side: market.NoSide, Flags: market.FlagLast | market.FlagBadTsRecv | f.mark(),
-		})
-		f.publish(f.events, p)
-	})
-}
-
-// mark returns the flags that events have because of the state of the feed.
-func (f *Feed) mark() (flags market.Flags) {
-	if f.stale || f.active.pipeline.Suspect() {
-		return market.FlagMaybeBadBook
-	}
-	return 0
-}
-
 // publish publishes events of the feed's own making.
 func (f *Feed) publish(events []market.Event, p *port) {
 	f.top = true
+	f.marked.note(events)
 	f.sink.OnEvents(events, p.books(p.pipeline.Books()))
 	f.top = false
 }
 
-// marked returns events with the feed's number and marks: themselves, or copies.
-func (f *Feed) marked(events []market.Event, id market.InstrumentID) []market.Event {
+// renumbered returns events with the feed's number and marks: themselves, or copies.
+func (f *Feed) renumbered(events []market.Event, id market.InstrumentID) []market.Event {
 	if f.cfg.SameIDs && !f.stale {
 		return events
 	}

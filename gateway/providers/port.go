@@ -47,6 +47,7 @@ func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 	}
 	p.forwarded += uint64(len(events))
 	if f.plain && f.refresh.left == 0 { // one provider, fresh, and nothing to be published anew
+		f.marked.note(events)
 		f.sink.OnEvents(events, books)
 		return
 	}
@@ -62,7 +63,8 @@ func (p *port) OnEvents(events []market.Event, books gateway.Books) {
 			return
 		}
 	}
-	events = f.marked(events, id)
+	events = f.renumbered(events, id)
+	f.marked.note(events)
 	f.sink.OnEvents(events, p.books(books))
 }
 
