@@ -101,6 +101,11 @@ var layers = []layer{
 		why: "who looks at the gateway knows what it looks at, and nobody there knows who looks",
 	},
 	{
+		packages: "gateway/orders", only: []string{"market", "book/...", "sinks/journal", "internal/clock", "internal/vfs"},
+		never: []string{"os/...", "net/..."},
+		why:   "the gate turns requests into matched orders and keeps its promises on disk: how requests come and reports go is for those around it",
+	},
+	{
 		packages: "sinks/capture", only: []string{"market", "codec/pcap"},
 		why: "a recorder takes datagrams and writes a file: it knows no feed",
 	},
@@ -267,6 +272,7 @@ var owners = []owner{
 	{"github.com/nats-io/nats.go/...", "bench/live", "the rival in fan-out runs in the bench only"},
 	{"golang.org/x/sys/...", "bench/live", "the relay, the subscribers and the shared clock of the bench are bare system calls"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "gateway/admin", "latencies of a running gateway are gateway/admin's to report"},
+	{"github.com/HdrHistogram/hdrhistogram-go/...", "gateway/orders", "how long requests wait in lanes is known where the lanes are"},
 	{"github.com/prometheus/...", "gateway/admin", "metrics are gateway/admin's"},
 	{"github.com/valyala/fasthttp/...", "gateway/admin", "HTTP for those who run the gateway is gateway/admin's"},
 	{"golang.org/x/sys/unix", "cmd/tidegate", "which processor a thread runs on is the command's to say"},
