@@ -36,7 +36,7 @@ func TestChaos(t *testing.T) {
 	// Of about the same length, because they run beside each other.
 	for _, drills := range [][]string{
 		{"calm", "stall", "line-stall", "loss", "range", "no-retransmit", "none-fresh", "slow-snapshot", "time-past"},
-		{"delay", "kill", "dead", "hostile-session", "hostile-counts", "hostile-garbage", "hostile-endless", "time-beyond"},
+		{"delay", "kill", "dead", "hostile-session", "hostile-counts", "hostile-garbage", "hostile-endless", "time-beyond", "time-future"},
 	} {
 		t.Run(strings.Join(drills, ","), func(t *testing.T) {
 			t.Parallel()

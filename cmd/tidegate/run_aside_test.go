@@ -53,7 +53,7 @@ func TestVerdictsInLog(t *testing.T) {
 	var out bytes.Buffer
 	f := &liveFeed{
 		log: bare(&out), cfg: &config.Feed{Providers: []config.Provider{{Name: "near"}, {Name: "far"}}},
-		aside: newAside(bare(&out)), judged: []breaker.State{breaker.Closed, breaker.Closed},
+		aside: newAside(bare(&out)), tell: func() {}, judged: []breaker.State{breaker.Closed, breaker.Closed},
 	}
 	f.onVerdict(providers.Verdict{Provider: 0, State: breaker.Closed, Reason: providers.Fresh})
 	for range 100 {

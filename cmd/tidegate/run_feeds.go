@@ -41,6 +41,7 @@ type liveFeed struct {
 	now      market.Nanos // of the latest tick
 	running  sync.WaitGroup
 	aside    *aside
+	tell     func() // shows readers what was published, and wakes them
 	judged   []breaker.State // of each provider, as it was logged
 }
 
@@ -103,6 +104,10 @@ func (f *liveFeed) watched() admin.Feed {
 func (g *liveGateway) openFeed(number int, midnight market.Nanos) (*liveFeed, error) {
 	cfg := &g.cfg.Feeds[number]
 	f := &liveFeed{number: uint16(number), cfg: cfg, log: g.log.With("feed", cfg.Name), keeper: g.keeper, aside: g.aside}
+	f.tell = func() {
+		g.publish()
+		g.onPublished()
+	}
 	var err error
 	if f.stream, err = stream.New(stream.Config{Feed: uint8(number), Ring: g.ring}); err != nil {
 		return nil, err
@@ -332,19 +337,22 @@ func (f *liveFeed) onTick(now market.Nanos) {
 	f.stream.Serve(now)
 }
 
-// OnSwitch tells subscribers and the log. See providers.Notices.
+// OnSwitch tells subscribers, before the books that follow, and the log. See providers.Notices.
 func (f *liveFeed) OnSwitch(s providers.Switch) {
 	f.stream.Notify(s.At, s.String())
+	f.tell()
 	f.keeper.onSwitch(f.number, &s)
 	f.aside.do(func() {
 		f.log.Warn("provider switched", "from", s.From, "to", s.To, "reason", s.Reason.String(), "by", time.Duration(s.By))
 	})
 }
 
-// OnStale tells subscribers and the log, and the consolidated dataset. See providers.Notices.
+// OnStale tells subscribers, before the marks that follow, and the log, and the consolidated dataset. See
+// providers.Notices.
 func (f *liveFeed) OnStale(s providers.Staleness) {
 	f.stream.Notify(s.At, s.String())
 	f.stream.SetStale(s.At, s.Stale)
+	f.tell()
 	f.aside.do(func() {
 		if s.Stale {
 			f.log.Error("feed is stale: no provider is fresh", "reason", s.Reason.String(), "by", time.Duration(s.By))
