@@ -26,6 +26,7 @@ type Config struct {
 	Subscribers  Subscribers
 	Capture      Capture
 	Journal      Journal
+	Postgres     Postgres
 	Admin        Admin
 	Log          Log
 }
@@ -186,6 +187,10 @@ func Defaults() Config {
 			Schemas:     []dbn.Schema{dbn.SchemaMBO, dbn.SchemaTrades, dbn.SchemaBBO1s, dbn.SchemaOHLCV1m, dbn.SchemaDefinition, dbn.SchemaStatus},
 			CommitEvery: 2 * time.Millisecond, SpillBytes: 256 << 20,
 		},
+		Postgres: Postgres{
+			ReaderName: "postgres", Keep: []string{"trades", "quotes", "bars"}, Workers: 1, BatchRows: 50_000, BatchWait: 20 * time.Millisecond,
+			Ahead: 2 * time.Hour, RollUpAfter: 10 * time.Minute,
+		},
 		Admin: Admin{Listen: "127.0.0.1:8080"},
 		Log:   Log{Level: slog.LevelInfo},
 	}
@@ -217,6 +222,7 @@ func (c *Config) Changes(old *Config) []string {
 		{"subscribers.slow_after", s.SlowAfter, t.SlowAfter},
 		{"capture", c.Capture, old.Capture},
 		{"journal", c.Journal, old.Journal},
+		{"postgres", c.Postgres, old.Postgres},
 		{"admin", c.Admin, old.Admin},
 		{"log", c.Log, old.Log},
 	} {

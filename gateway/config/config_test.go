@@ -36,7 +36,10 @@ var here = Environment{
 		}
 		return nil, os.ErrNotExist
 	},
-	LookupEnv: func(name string) (string, bool) { return keyTwo, name == "KEY_TWO" },
+	LookupEnv: func(name string) (string, bool) {
+		text, set := map[string]string{"KEY_TWO": keyTwo, "DSN": "host=b password=hidden\n", "EMPTY": " "}[name]
+		return text, set
+	},
 }
 
 func parse(text string) (*Config, error) { return Parse("etc/c.yaml", []byte(text), here) }
@@ -148,6 +151,20 @@ subscribers:
     disabled: true
   - {name: two, key_env: KEY_TWO}
 journal: {dir: /var/j, schemas: [mbo, status], commit_every: 5ms, spill: 1 MiB, retain_age: 1h, retain_bytes: 1 GiB}
+postgres:
+  dsn_env: DSN
+  reader: pg-1
+  keep: [orders, records]
+  workers: 2
+  batch_rows: 1000
+  batch_wait: 5ms
+  synchronous_commit: on
+  standbys: 1
+  ahead: 1h
+  roll_up_after: 1m
+  retain: 240h
+  hot_space: nvme
+  cold_space: disks
 capture: {file: "rec/{start}.pcap", queue: 1 MiB}
 admin: {listen: ":8081", token: 0123456789abcdef, pprof: true}
 log: {level: debug, format: json}
@@ -223,6 +240,10 @@ log: {level: debug, format: json}
 			Dir: "/var/j", Schemas: []dbn.Schema{dbn.SchemaMBO, dbn.SchemaStatus}, CommitEvery: 5 * time.Millisecond, SpillBytes: 1 << 20,
 			RetainAge: time.Hour, RetainBytes: 1 << 30,
 		},
+		Postgres: Postgres{
+			DSN: "host=b password=hidden", ReaderName: "pg-1", Keep: []string{"orders", "records"}, Workers: 2, BatchRows: 1000, BatchWait: 5 * time.Millisecond,
+			SynchronousCommit: "on", Standbys: 1, Ahead: time.Hour, RollUpAfter: time.Minute, Retain: 240 * time.Hour, HotSpace: "nvme", ColdSpace: "disks",
+		},
 		Admin: Admin{Listen: ":8081", Token: "0123456789abcdef", Pprof: true},
 		Log:   Log{Level: -4, JSON: true},
 	}
@@ -256,7 +277,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 	// What has no default is left out, the rest is put in.
 	setting := regexp.MustCompile(`^( *)# ( *)([a-z_]+:( .*)?)$`)
-	none := regexp.MustCompile(`^(session|source|dataset|cpu|tls|address|  listen|  cert|  key|datasets|file|dir|token):`)
+	none := regexp.MustCompile(`^(session|source|dataset|cpu|tls|address|  listen|  cert|  key|datasets|file|dir|token|dsn(_file|_env)?|synchronous_commit|(hot|cold)_space):`)
 	var text strings.Builder
 	uncommented := 0
 	for line := range strings.Lines(string(b)) {

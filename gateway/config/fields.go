@@ -33,6 +33,7 @@ func (r *reader) config(c *Config, root value) {
 		field{"subscribers", func(v value) { r.subscribers(c, v) }},
 		field{"capture", func(v value) { r.capture(&c.Capture, v) }},
 		field{"journal", func(v value) { r.journal(&c.Journal, v) }},
+		field{"postgres", func(v value) { r.postgres(&c.Postgres, v) }},
 		field{"admin", func(v value) { r.admin(&c.Admin, v) }},
 		field{"log", func(v value) { r.log(&c.Log, v) }},
 	)
@@ -47,6 +48,7 @@ func (r *reader) config(c *Config, root value) {
 	r.consolidatedDataset(c)
 	r.keyDatasets(c)
 	r.listeners(c, root)
+	r.postgresFits(c)
 }
 
 func (r *reader) loop(l *Loop, v value) {

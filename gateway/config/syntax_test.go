@@ -108,6 +108,7 @@ func TestNonsenseHidesSecrets(t *testing.T) {
 		"key: \"" + keyOne + "\n":                 "key: " + stars("'"+keyOne),
 		"{name: one, key: " + keyOne + ", x: [}":  "{name: one, key: " + stars(keyOne+", x: [}"),
 		"'token': \"not so long, but secret\n":    "'token': " + stars("'not so long, but secret"),
+		"dsn: \"host=a password=pw\n":             "dsn: " + stars("'host=a password=pw"),
 		"- key " + keyOne + "\n  x: 1\n":          "- key " + stars(keyOne),
 		"key:" + keyOne + "\nx: 1\n":              "key:" + stars(keyOne),
 		"- x\n- " + keyOne + "\n y: [":            "- " + stars(keyOne),
