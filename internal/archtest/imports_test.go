@@ -124,6 +124,10 @@ var layers = []layer{
 		why: "the drainer sees of the gateway what is in the journal: it is the only road to the database",
 	},
 	{
+		packages: "sinks/export", only: []string{"market", "codec/dbn", "internal/openfile", "sinks/entry", "sinks/journal"},
+		why: "an export sees of the gateway what is in the journal",
+	},
+	{
 		packages: "internal/pgcluster", only: []string{},
 		why: "a server is a program like any other: who uses it is others'",
 	},
@@ -252,6 +256,7 @@ var owners = []owner{
 	{"github.com/sony/gobreaker/...", "gateway/breaker", "breakers keep time by the wall clock: one package knows, and its verdicts are inputs to all others"},
 	{"github.com/sony/gobreaker/...", "sinks/postgres", "a database that fails is tried by one worker at a time; a sink may not import the gateway's breaker, which is made for ticks"},
 	{"github.com/jackc/pgx/...", "sinks/postgres", "the database is sinks/postgres'"},
+	{"github.com/parquet-go/parquet-go/...", "sinks/export", "Parquet is one of the formats that sinks/export writes"},
 	{"github.com/gopacket/gopacket/...", "codec/pcap", "capture files are codec/pcap's"},
 	{"github.com/klauspost/compress/...", "internal/openfile", "compressed files are internal/openfile's, with its limits and its errors"},
 	{"github.com/klauspost/compress/zstd", "internal/lsgclient/...", "compressed sessions are unpacked by the client"},
