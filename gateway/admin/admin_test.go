@@ -138,6 +138,9 @@ func newWorld(t *testing.T) *world {
 		Capture:     recorder, CapturePath: "day.pcap",
 		Consolidated: Consolidated{Dataset: "TIDE.CONS", Stream: consolidated},
 		Journal:      kept, JournalDir: "journal",
+		Postgres: func() PostgresReport {
+			return PostgresReport{Breaker: "closed", Next: 7, LagEntries: 2, Lag: 3 * time.Second, RowsPerSecond: 5, Rows: 6, Problem: "x"}
+		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, recorded := make(chan error, 1), make(chan error, 1)

@@ -38,6 +38,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		c.feeds(e, s)
 		c.loop(e, s)
 		c.journal(e)
+		c.postgres(e)
 	}
 	if st, err := c.monitor.subscribers(ctx); err != nil {
 		up = 0

@@ -84,6 +84,7 @@ type Sources struct {
 	CapturePath  string
 	Journal      *journal.Journal // nil: there is none
 	JournalDir   string
+	Postgres     func() PostgresReport // nil: the journal is not drained here
 }
 
 // A Monitor looks at a running gateway. Its methods may be called by any goroutine, but not on the
@@ -222,7 +223,7 @@ func (m *Monitor) Feeds(ctx context.Context) (*FeedsReport, error) {
 	}
 	ring := m.src.Ring.Stats()
 	r := &FeedsReport{
-		At: s.at, Ring: RingReport(ring), Capture: m.capture(), Journal: m.journal(), Providers: m.providers(s),
+		At: s.at, Ring: RingReport(ring), Capture: m.capture(), Journal: m.journal(), Postgres: m.postgres(), Providers: m.providers(s),
 		Loop: LoopReport{
 			Polls: s.loop.Polls, Batches: s.loop.Batches, BatchMax: s.loop.BatchMax,
 			Spins: s.loop.Spins, Parks: s.loop.Parks, Commands: s.loop.Commands,

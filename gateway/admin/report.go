@@ -21,12 +21,13 @@ type StatusReport struct {
 
 // A FeedsReport is the state of everything that comes in.
 type FeedsReport struct {
-	At      time.Time      `json:"at"`
-	Feeds   []FeedReport   `json:"feeds"`
-	Loop    LoopReport     `json:"loop"`
-	Ring    RingReport     `json:"ring"`
-	Capture *CaptureReport `json:"capture,omitempty"`
-	Journal *JournalReport `json:"journal,omitempty"`
+	At       time.Time       `json:"at"`
+	Feeds    []FeedReport    `json:"feeds"`
+	Loop     LoopReport      `json:"loop"`
+	Ring     RingReport      `json:"ring"`
+	Capture  *CaptureReport  `json:"capture,omitempty"`
+	Journal  *JournalReport  `json:"journal,omitempty"`
+	Postgres *PostgresReport `json:"postgres,omitempty"`
 	// Providers is the choice among the providers of each feed. Feeds has what each of them sends.
 	Providers []ChoiceReport `json:"providers"`
 	// Consolidated is the dataset over all feeds, left out where there is none.

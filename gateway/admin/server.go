@@ -119,7 +119,7 @@ type page struct {
 var pages = []page{
 	{"/health", "Is the gateway at work? 200 or 503.", (*Server).health},
 	{"/ready", "Does a feed receive, and is it fresh? 200 or 503.", (*Server).ready},
-	{"/feeds", "Feeds, lines, ledgers, gaps, epochs, providers, the consolidated dataset, loop, ring, recording, journal.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
+	{"/feeds", "Feeds, lines, ledgers, gaps, epochs, providers, the consolidated dataset, loop, ring, recording, journal, PostgreSQL.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Feeds(ctx)
 	}},
 	{"/providers", "Which provider of each feed is believed, and why. POST /providers/FEED/PROVIDER with {\"force\": \"open\"}, \"closed\" or \"none\", or {\"prefer\": true} or false.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
