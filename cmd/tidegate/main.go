@@ -48,7 +48,7 @@ type cli struct {
 	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
 	Provider  providerCmd  `cmd:"" help:"Have a say in which provider of a feed a running gateway believes."`
 	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
-	Journal   journalCmd   `cmd:"" help:"Look into a journal: is it whole, and what is in it."`
+	Journal   journalCmd   `cmd:"" help:"Look into a journal: is it whole, and what is in it; and export it."`
 	Pg        pgCmd        `cmd:"" name:"pg" help:"Ticks in PostgreSQL: make a server, drain a journal into it, compare."`
 	Venue     venueCmd     `cmd:"" help:"Run the simulated venue: a live market on UDP lines, for a gateway to be tried with."`
 	Chaos     chaosCmd     `cmd:"" help:"Drill a gateway: stall, delay, kill and lose what it gets, and see what it and its subscribers make of it."`
@@ -109,6 +109,7 @@ func run(ctx context.Context, args []string, con *console) int {
 		kong.TypeMapper(reflect.TypeFor[netip.AddrPort](), kong.MapperFunc(decodeAddress)),
 		kong.Vars(replayVars()),
 		kong.Vars(benchVars()),
+		kong.Vars(exportVars()),
 		kong.Vars{"version": versionText()},
 	)
 	if err != nil {
