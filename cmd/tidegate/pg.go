@@ -81,13 +81,7 @@ func (c *pgDrainCmd) Run(ctx context.Context, con *console) error {
 		Partitions: postgres.Partitions{
 			Ahead: c.Ahead, RollUpAfter: c.RollUpAfter, Retain: c.Retain, HotSpace: c.HotSpace, ColdSpace: c.ColdSpace, BRIN: c.BRIN,
 		},
-		Notify: func(n postgres.Notice) {
-			level := slog.LevelInfo
-			if n.Kind.Alarm() {
-				level = slog.LevelWarn
-			}
-			log.Log(context.Background(), level, "postgres: "+n.Kind.String(), "what", n.Text)
-		},
+		Notify: logNotice(log),
 	})
 	if err != nil {
 		return usageError{err}
@@ -111,6 +105,17 @@ func (c *pgDrainCmd) Run(ctx context.Context, con *console) error {
 			logFigures(log, now, before, time.Since(at))
 			before, at = now, time.Now()
 		}
+	}
+}
+
+// logNotice returns what puts notices into a log.
+func logNotice(log *slog.Logger) func(postgres.Notice) {
+	return func(n postgres.Notice) {
+		level := slog.LevelInfo
+		if n.Kind.Alarm() {
+			level = slog.LevelWarn
+		}
+		log.Log(context.Background(), level, "postgres: "+n.Kind.String(), "what", strings.TrimPrefix(n.Text, "postgres: "))
 	}
 }
 

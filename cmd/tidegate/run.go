@@ -43,6 +43,9 @@ func (c *runCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPostgres(&cfg.Postgres); err != nil {
+		return usageError{fmt.Errorf("configuration: %s: %w", c.Config, err)}
+	}
 	if c.Check {
 		return c.check(cfg, con)
 	}

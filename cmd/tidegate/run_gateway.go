@@ -37,6 +37,7 @@ type liveGateway struct {
 	aside        *aside // what the ingest loop has to say
 	ring         *bus.Ring
 	keeper       *keeper // nil: no journal
+	drain        *drain  // nil: it is not put into a database
 	feeds        []*liveFeed
 	consolidated *stream.Consolidated // of the streams; nil: not wanted
 	loop         *lines.Loop
@@ -65,6 +66,11 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 	}
 	if g.keeper, err = openJournal(&cfg.Journal, g.ring, log); err != nil {
 		return nil, err
+	}
+	if g.keeper != nil {
+		if g.drain, err = openDrain(&cfg.Postgres, g.keeper.journal, log); err != nil {
+			return nil, err
+		}
 	}
 	watched, err := g.openFeeds()
 	if err != nil {
@@ -191,6 +197,9 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	if g.keeper != nil {
 		sources.Journal, sources.JournalDir = g.keeper.journal, g.cfg.Journal.Dir
 	}
+	if g.drain != nil {
+		sources.Postgres = g.drain.report
+	}
 	g.monitor = admin.NewMonitor(sources)
 	if a := g.cfg.Admin; a.Listen != "" {
 		g.admin, err = admin.New(admin.Config{
@@ -249,7 +258,7 @@ func (g *liveGateway) publish() {
 func (g *liveGateway) onPublished() {
 	g.ring.Wake()
 	if g.latency.Waiting() {
-		g.latency.Published(market.Nanos(time.Now().UnixNano())) // the clock of the kernel's stamps
+		g.latency.Published(g.loop.Clock())
 	}
 }
 
@@ -368,6 +377,7 @@ func (g *liveGateway) start() error {
 	ctx, end := context.WithCancel(context.Background())
 	g.endLoop = end
 	g.keeper.begin(g.feeds, market.Nanos(time.Now().UnixNano()))
+	g.drain.start()
 	for _, f := range g.feeds {
 		f.start(ctx)
 	}
@@ -406,6 +416,7 @@ func (g *liveGateway) stop(reason string) error {
 	if err := g.keeper.close(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("journal: %w", err))
 	}
+	g.drain.close()
 	if g.recorder != nil && g.endRecorder == nil {
 		errs = append(errs, g.discardRecording())
 	}

@@ -155,6 +155,7 @@ func (s *stat) write(out io.Writer, before *stat) error {
 		fmt.Fprintf(out, "capture  %s to %s: %d datagrams, %d dropped\n", state, c.Path, c.Recorded, c.Dropped)
 	}
 	writeJournal(out, s.Feeds.Journal)
+	writePostgres(out, s.Feeds.Postgres)
 	for _, p := range []struct {
 		name string
 		of   *admin.Percentiles
