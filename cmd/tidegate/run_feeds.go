@@ -41,7 +41,7 @@ type liveFeed struct {
 	now      market.Nanos // of the latest tick
 	running  sync.WaitGroup
 	aside    *aside
-	tell     func() // shows readers what was published, and wakes them
+	tell     func()          // shows readers what was published, and wakes them
 	judged   []breaker.State // of each provider, as it was logged
 }
 

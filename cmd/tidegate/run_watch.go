@@ -25,6 +25,7 @@ type watcher struct {
 	feeds   map[string]*watchedFeed
 	dropped uint64 // by the recording
 	slow    uint64
+	set     uint64 // times that the machine's clock was
 }
 
 // watchedFeed is what was seen of a feed.
@@ -86,6 +87,11 @@ func (w *watcher) onFeeds(r *admin.FeedsReport) {
 			w.feeds[f.Name] = seen
 		}
 		w.onFeed(f, seen)
+	}
+	if l := &r.Loop; l.ClockSet > w.set {
+		w.log.Warn("the machine's clock was set: the gateway's draws near by half a millisecond per second",
+			"ahead", time.Duration(l.ClockSkew).String())
+		w.set = l.ClockSet
 	}
 	if c := r.Capture; c != nil && c.Dropped > w.dropped {
 		w.log.Warn("datagrams were not recorded", "datagrams", c.Dropped-w.dropped, "in_all", c.Dropped)

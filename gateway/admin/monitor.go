@@ -227,7 +227,7 @@ func (m *Monitor) Feeds(ctx context.Context) (*FeedsReport, error) {
 		Loop: LoopReport{
 			Polls: s.loop.Polls, Batches: s.loop.Batches, BatchMax: s.loop.BatchMax,
 			Spins: s.loop.Spins, Parks: s.loop.Parks, Commands: s.loop.Commands,
-			ClockSet: s.loop.ClockSet, ClockSkew: s.loop.ClockSkew,
+			ClockSet: s.loop.ClockSet, ClockSkew: int64(s.loop.ClockSkew),
 		},
 	}
 	sessions := m.src.Sessions()

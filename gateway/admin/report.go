@@ -160,8 +160,8 @@ type LoopReport struct {
 	Parks    uint64 `json:"parks"`
 	Commands uint64 `json:"commands"`
 
-	ClockSet  uint64       `json:"clock_set"`     // times that the machine's clock was set
-	ClockSkew market.Nanos `json:"clock_skew_ns"` // what it is ahead of the gateway's because of that
+	ClockSet  uint64 `json:"clock_set"`     // times that the machine's clock was set
+	ClockSkew int64  `json:"clock_skew_ns"` // what it is ahead of the gateway's because of that
 }
 
 // A RingReport is the state of the broadcast ring.

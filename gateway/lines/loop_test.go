@@ -514,19 +514,37 @@ func TestBegin(t *testing.T) {
 }
 
 func TestClock(t *testing.T) {
-	c := clock{ahead: 1000}
-	for i, r := range []struct{ wall, since, want market.Nanos }{
-		{1000, 0, 1000},
-		{1010, 10, 1010},
-		{1015, 20, 1020}, // held up between the readings
-		{1030, 30, 1030},
-		{540, 40, 1040}, // the wall clock was set back: time goes on
-		{550, 50, 1050},
-		{2060, 60, 2060}, // it was set forward: follow it, as datagrams do
-		{2070, 70, 2070},
+	const start, s = market.Nanos(1e18), market.Second
+	c := clock{ahead: start}
+	for i, r := range []struct{ wall, since, want, skew market.Nanos }{
+		{start, 0, start, 0},
+		{start + 10, 10, start + 10, 0},
+		{start + 15, 20, start + 20, 0}, // held up between the readings
+		{start + 30, 30, start + 30, 0},
+		{start + 40 - 5*s, 40, start + 40, -5 * s}, // set back: time goes on, and slows down by as much as is allowed
+		{start - 4*s, s, start + s - (s-40)/2000, -5*s + (s-40)/2000},
+		{start - 4*s + 2000, s + 2000, start + s - (s-40)/2000 + 1999, -5*s + (s-40)/2000 + 1},
 	} {
-		if got := c.at(r.wall, r.since); got != r.want {
-			t.Errorf("reading %d: %d, want %d", i, got, r.want)
+		if got := c.at(r.wall, r.since); got != r.want || c.skew.Load() != int64(r.skew) {
+			t.Errorf("reading %d: %d and skew %d, want %d and %d", i, got-start, c.skew.Load(), r.want-start, r.skew)
 		}
+	}
+	if stamp := c.stamped(start - 4*s + 2000); stamp != c.at(start-4*s+2000, s+2000) {
+		t.Errorf("a datagram of now is stamped %d", stamp-start)
+	}
+	if c.stamped(market.UndefTime) != market.UndefTime {
+		t.Error("what has no stamp has one")
+	}
+	c = clock{ahead: start}
+	last := c.at(start, 0)
+	for at := market.Millisecond; at <= 30*s; at += market.Millisecond { // set forward by 10 ms: there after 20 s
+		now := c.at(start+at+10*market.Millisecond, at)
+		if step := now - last; step < market.Millisecond || step > market.Millisecond+500 {
+			t.Fatalf("time went on by %d in a millisecond", step)
+		}
+		last = now
+	}
+	if last != start+30*s+10*market.Millisecond || c.skew.Load() != 0 || c.set != 1 {
+		t.Errorf("in the end: %d, skew %d, set %d times", last-start, c.skew.Load(), c.set)
 	}
 }

@@ -109,7 +109,7 @@ func (r *receiver) poll(now market.Nanos) (busy bool) {
 		}
 		busy = true
 		slot := line.slot(line.given)
-		stamp := line.batch.Stamp(slot)
+		stamp := r.clock.stamped(line.batch.Stamp(slot))
 		if stamp > now {
 			return busy
 		}

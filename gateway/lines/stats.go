@@ -42,6 +42,8 @@ type Stats struct {
 	Crowded   uint64 // polls that ended because the second thread of a split loop was too far behind
 	Commands  uint64
 	LastStamp market.Nanos // the loop's time: of its last datagram or tick
+	ClockSet  uint64       // times that the wall clock was set
+	ClockSkew market.Nanos // what it is ahead of the loop's clock because of that
 }
 
 // counts are a receiver's.
@@ -49,6 +51,7 @@ type counts struct {
 	polls, batches, crowded uint64
 	spins, parks            uint64
 	batchMax                int
+	clockSet                uint64
 }
 
 // reported is what others than its thread know of a receiver.
@@ -63,6 +66,7 @@ func (r *receiver) report() {
 	r.reported.Lock()
 	defer r.reported.Unlock()
 	r.reported.counts = r.counts
+	r.reported.clockSet = r.clock.set
 	r.reported.spins, r.reported.parks = r.poller.Counts()
 	r.reported.faults = r.reported.faults[:0]
 	for i := range r.lines {
@@ -81,7 +85,7 @@ func (l *Loop) Stats() Stats {
 	defer r.Unlock()
 	s := Stats{
 		Polls: r.polls, Batches: r.batches, BatchMax: r.batchMax, Spins: r.spins, Parks: r.parks, Crowded: r.crowded,
-		Commands: l.commanded, LastStamp: l.last, Lines: make([]LineStats, len(l.lines)),
+		Commands: l.commanded, LastStamp: l.last, ClockSet: r.clockSet, ClockSkew: market.Nanos(l.in.clock.skew.Load()), Lines: make([]LineStats, len(l.lines)),
 	}
 	for i := range l.lines {
 		s.Lines[i] = l.lines[i].stats
