@@ -12,13 +12,14 @@ import (
 	"tidegate/sinks/journal"
 )
 
-// journalCmd looks into journals. None of its commands changes the journal, which may be written meanwhile.
+// journalCmd looks into journals. None of its commands changes an entry, and the journal may be written meanwhile.
 type journalCmd struct {
-	Verify journalVerifyCmd `cmd:"" help:"Read everything and check every byte. Damage gives exit code 3."`
-	Stat   journalStatCmd   `cmd:"" help:"List segments and registered readers."`
-	Dump   journalDumpCmd   `cmd:"" help:"Print entries. Entries that cannot be read give exit code 3."`
-	Seek   journalSeekCmd   `cmd:"" help:"Say where an entry is: by its index, or the first one since a time."`
-	Export journalExportCmd `cmd:"" help:"Write records to a file for other programs: DBN, CSV or Parquet."`
+	Verify  journalVerifyCmd  `cmd:"" help:"Read everything and check every byte. Damage gives exit code 3."`
+	Stat    journalStatCmd    `cmd:"" help:"List segments and registered readers."`
+	Dump    journalDumpCmd    `cmd:"" help:"Print entries. Entries that cannot be read give exit code 3."`
+	Seek    journalSeekCmd    `cmd:"" help:"Say where an entry is: by its index, or the first one since a time."`
+	Export  journalExportCmd  `cmd:"" help:"Write records to a file for other programs: DBN, CSV or Parquet."`
+	Readers journalReadersCmd `cmd:"" help:"List registered readers, which hold back retention; drop one that is gone."`
 }
 
 type journalVerifyCmd struct {
