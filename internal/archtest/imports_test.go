@@ -86,8 +86,12 @@ var layers = []layer{
 		why: "a breaker is told what is seen of its subject: it does not look itself",
 	},
 	{
-		packages: "gateway/egress", only: []string{"market", "codec/dbn", "codec/lsg", "gateway/stream", "internal/bus", "internal/clock"},
+		packages: "gateway/egress", only: []string{"market", "codec/dbn", "codec/lsg", "gateway/history", "gateway/stream", "internal/bus", "internal/clock"},
 		why: "egress serves what is in the ring: it knows neither lines nor pipelines, and asks a feed for snapshots through its stream",
+	},
+	{
+		packages: "gateway/history", only: []string{"market", "codec/dbn", "internal/bus", "sinks/entry", "sinks/journal"},
+		why: "history is read from the journal: who asks for it, and how it travels, is others'",
 	},
 	{
 		packages: "gateway/config", only: []string{"market", "arbiter", "codec/dbn", "codec/lsg", "codec/moldudp64", "gateway", "internal/bus"},
@@ -95,7 +99,7 @@ var layers = []layer{
 	},
 	{
 		packages: "gateway/admin", only: []string{
-			"market", "arbiter", "book", "gateway", "gateway/lines", "gateway/stream", "gateway/egress", "gateway/providers",
+			"market", "arbiter", "book", "gateway", "gateway/lines", "gateway/stream", "gateway/egress", "gateway/history", "gateway/providers",
 			"gateway/breaker", "gateway/recovery", "internal/bus", "sinks/capture", "sinks/journal",
 		},
 		why: "who looks at the gateway knows what it looks at, and nobody there knows who looks",
@@ -106,8 +110,8 @@ var layers = []layer{
 		why:   "the gate turns requests into matched orders and keeps its promises on disk: how requests come and reports go is for those around it",
 	},
 	{
-		packages: "sinks/capture", only: []string{"market", "codec/pcap"},
-		why: "a recorder takes datagrams and writes a file: it knows no feed",
+		packages: "sinks/capture", only: []string{"market", "codec/pcap", "internal/clock", "internal/vfs", "sinks/entry", "sinks/journal"},
+		why: "a recorder takes datagrams and writes files: it knows no feed",
 	},
 	{
 		packages: "sinks/journal", only: []string{"market", "internal/vfs", "internal/clock"},
