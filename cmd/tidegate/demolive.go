@@ -25,6 +25,8 @@ type demoLiveCmd struct {
 	Seed uint64        `default:"1" help:"Another seed makes another market and other losses."`
 	For  time.Duration `default:"20s" help:"How long the market runs before everything is compared, 1s to 12h."`
 	Stay bool          `help:"Then go on until interrupted, to try other clients."`
+
+	Database bool `default:"true" negatable:"" help:"Put what is published into a private PostgreSQL, if its binaries are installed."`
 }
 
 // demoForMax is shorter than the market's day, at whose end all books are empty.
@@ -40,6 +42,9 @@ func (c *demoLiveCmd) Run(ctx context.Context, con *console) error {
 		return usageError{fmt.Errorf("--for %v: want 1s to %v", c.For, demoForMax)}
 	}
 	d := &liveDemo{con: con, dir: c.Dir}
+	if !c.Database {
+		d.noDatabase = errNotWanted
+	}
 	defer d.stop()
 	if err := d.start(ctx, c.Seed); err != nil {
 		return err
@@ -53,6 +58,9 @@ func (c *demoLiveCmd) Run(ctx context.Context, con *console) error {
 	me := os.Args[0] // as it was called: it may not be on the path
 	d.say("   %s subscribe --addr %s --dataset %s --key %s --schema mbp-1", me, d.subscribers, market.Simulated.Dataset, demoKey)
 	d.say("   %s stat --url %s", me, d.admin)
+	if d.database != nil {
+		d.say("   psql \"$(cat %s)\" -c 'SELECT * FROM tidegate.trades ORDER BY index DESC LIMIT 10'", filepath.Join(d.dir, demoDSN))
+	}
 
 	d.say("\n3. The market runs; first line A is cut, then line B.")
 	if err := d.trade(ctx, c.For, follower); err != nil {
@@ -60,6 +68,9 @@ func (c *demoLiveCmd) Run(ctx context.Context, con *console) error {
 	}
 	d.say("\n4. Is it right? The market pauses.")
 	if err := d.compare(ctx, follower); err != nil {
+		return err
+	}
+	if err := d.compareDatabase(ctx); err != nil {
 		return err
 	}
 	if !c.Stay {
@@ -81,6 +92,8 @@ type liveDemo struct {
 	control        string // URL of the venue's control endpoint
 	admin          string // URL of the gateway's
 	subscribers    string // address
+	database       *demoDatabase
+	noDatabase     error // why there is none
 }
 
 func (d *liveDemo) say(format string, args ...any) { fmt.Fprintf(d.con.Out, format+"\n", args...) }
@@ -97,6 +110,10 @@ func (d *liveDemo) start(ctx context.Context, seed uint64) error {
 	adminAddr := free("tcp", 8080)
 	d.subscribers = free("tcp", 13000)
 	d.control, d.admin = "http://"+control, "http://"+adminAddr
+	kept, err := d.keep(ctx)
+	if err != nil {
+		return err
+	}
 	config := filepath.Join(d.dir, "tidegate.yaml")
 	text := fmt.Sprintf(`# The demonstration's gateway. deploy/tidegate.example.yaml shows every setting.
 feeds:
@@ -112,11 +129,10 @@ subscribers:
     - {name: demo, key: %q}
 admin:
   listen: %q
-`, market.Simulated.Dataset, lineA, lineB, d.subscribers, demoKey, adminAddr)
+%s`, market.Simulated.Dataset, lineA, lineB, d.subscribers, demoKey, adminAddr, kept)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
-	var err error
 	if d.gateway, err = d.spawn(ctx, "gateway.log", "run", "-c", config); err != nil {
 		return err
 	}
@@ -132,6 +148,7 @@ admin:
 	}
 	d.say("1. A simulated venue sends ITCH over MoldUDP64 on two imperfect lines, %s and %s;", lineA, lineB)
 	d.say("   tidegate run -c %s receives them and serves subscribers at %s.", config, d.subscribers)
+	d.sayDatabase()
 	return nil
 }
 
@@ -173,7 +190,7 @@ func (d *liveDemo) spawn(ctx context.Context, log string, args ...string) (*exec
 	return cmd, nil
 }
 
-// stop ends the processes, the venue first.
+// stop ends the processes, the venue first and the database last.
 func (d *liveDemo) stop() {
 	for _, cmd := range []*exec.Cmd{d.venue, d.gateway} {
 		if cmd == nil {
@@ -188,6 +205,9 @@ func (d *liveDemo) stop() {
 			_ = cmd.Process.Kill()
 			<-done
 		}
+	}
+	if err := d.database.close(); err != nil {
+		fmt.Fprintln(d.con.Err, "tidegate: the demonstration's database:", err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tidegate/internal/pgcluster"
 )
 
 // The live demonstration with the real binary: a venue and a gateway as processes, both lines cut in
@@ -19,7 +21,7 @@ func TestDemoLive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a market in real time")
 	}
-	dir, binary := t.TempDir(), buildTidegate(t)
+	dir, binary := serverDir(t), buildTidegate(t)
 	cmd := exec.Command(binary, "demo", "--for", "5s", "--dir", filepath.Join(dir, "demo"))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -56,7 +58,15 @@ func TestDemoLive(t *testing.T) {
 		t.Fatalf("%v: %s\n%s\n%s", err, stderr.String(), said.String(), logs)
 	}
 	wantContains(t, "demo", said.String(), "line A is cut", "line B is back", "and lost none",
-		"subscriber  has the venue's own books: 8 instruments")
+		"subscriber  has the venue's own books: 8 instruments", "journal     is whole: ")
+	if _, err := pgcluster.Find(); err == nil {
+		wantContains(t, "demo", said.String(), "psql \"$(cat ", "PostgreSQL  has entries 1 to ", "each once")
+	} else {
+		wantContains(t, "demo", said.String(), "There is no database (find initdb", "ran on the journal alone")
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "demo", "demo-postgres-*")); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
 	if subscribed {
 		wantContains(t, "replay of the session", mustRun(t, "replay", "-q", file, "--book", "ALFA"), "ALFA (instrument 1", "mbo")
 	} else {
@@ -64,10 +74,20 @@ func TestDemoLive(t *testing.T) {
 	}
 }
 
+// Without a database the demonstration runs on the journal, and says so.
+func TestDemoWithoutDatabase(t *testing.T) {
+	binary := buildTidegate(t)
+	out, err := exec.Command(binary, "demo", "--for", "1s", "--no-database", "--dir", t.TempDir()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	wantContains(t, "demo", string(out), "There is no database (none is wanted)", "journal     is whole: ", "ran on the journal alone")
+}
+
 // The processes of a demonstration end with it, however it ends.
 func TestDemoLeavesNoProcess(t *testing.T) {
 	binary := buildTidegate(t)
-	cmd := exec.Command(binary, "demo", "--dir", t.TempDir())
+	cmd := exec.Command(binary, "demo", "--dir", serverDir(t))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +109,12 @@ func TestDemoLeavesNoProcess(t *testing.T) {
 		pids, _ := os.ReadFile(path)
 		left = append(left, strings.Fields(string(pids))...)
 	}
-	if len(left) != 2 {
-		t.Errorf("processes %v, want a gateway and a venue", left)
+	want := 3
+	if _, err := pgcluster.Find(); err != nil {
+		want = 2
+	}
+	if len(left) != want {
+		t.Errorf("processes %v, want a gateway, a venue, and a server if it is installed", left)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

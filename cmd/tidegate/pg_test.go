@@ -20,19 +20,23 @@ import (
 	"tidegate/sinks/postgres"
 )
 
+// serverDir returns a directory that the user of a server can get to.
+func serverDir(t *testing.T) string {
+	t.Helper()
+	dir, err := pgcluster.MkdirTemp(os.TempDir(), "tidegate-pg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // A private cluster is made and started as the command says; a journal is drained into it and compared.
 func TestPg(t *testing.T) {
 	if _, err := pgcluster.Find(); errors.Is(err, pgcluster.ErrNotInstalled) {
 		t.Skip(err)
 	}
-	root, err := os.MkdirTemp("/tmp", "tidegate-pg") // one that the server's user can get to
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(root) })
-	if err := os.Chmod(root, 0o711); err != nil {
-		t.Fatal(err)
-	}
+	root := serverDir(t)
 	data, dir := filepath.Join(root, "data"), filepath.Join(root, "journal")
 	command := func(ctx context.Context, want int, args ...string) (stdout, stderr string) {
 		t.Helper()

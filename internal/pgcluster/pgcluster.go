@@ -62,6 +62,36 @@ type Cluster struct {
 	Password  string // of the superuser; "": whoever can reach the server is trusted
 	Settings  string // lines for postgresql.conf
 	WALDir    string // for the write-ahead log, which deserves a device of its own; "": in Dir
+	NoSync    bool   // Init does not wait for the disk: for clusters that are gone soon
+}
+
+// MkdirTemp makes a new directory for clusters below dir, or below /tmp if the user of the server cannot get to dir. It
+// is the caller's to remove.
+func MkdirTemp(dir, pattern string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	made, err := os.MkdirTemp(reachable(dir), pattern)
+	if err != nil {
+		return "", err
+	}
+	return made, os.Chmod(made, 0o711)
+}
+
+// reachable returns a directory that the user of the server can get to: dir, or the system's.
+func reachable(dir string) string {
+	if os.Getuid() != 0 {
+		return dir
+	}
+	for d := dir; ; d = filepath.Dir(d) {
+		if info, err := os.Stat(d); err != nil || info.Mode().Perm()&1 == 0 {
+			return "/tmp"
+		}
+		if d == filepath.Dir(d) {
+			return dir
+		}
+	}
 }
 
 // Init makes the cluster, with data checksums. The directory must be missing or empty.
@@ -90,6 +120,9 @@ func (c *Cluster) Init(ctx context.Context) error {
 	}
 	if c.WALDir != "" {
 		args = append(args, "--waldir", c.WALDir)
+	}
+	if c.NoSync {
+		args = append(args, "--no-sync")
 	}
 	cmd := c.command(ctx, owner, "initdb", append(args, "--auth", auth)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -222,8 +255,8 @@ func (c *Cluster) Command(ctx context.Context, name string, args ...string) (*ex
 
 func (c *Cluster) command(ctx context.Context, owner *syscall.Credential, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.Bin, name), args...)
-	cmd.Dir = c.Dir // one that the user may be in
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	cmd.Dir = c.Dir                                                          // one that the user may be in
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true} // an interrupt at the terminal is not for it
 	dieWithParent(cmd.SysProcAttr)
 	return cmd
 }

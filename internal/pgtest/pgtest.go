@@ -217,32 +217,14 @@ var made struct {
 // template returns a fresh cluster to be copied, which is faster than initdb.
 func template(bin string) (string, error) {
 	made.Do(func() {
-		if root, made.err = os.MkdirTemp(reachable(os.TempDir()), "pgtest"); made.err != nil {
-			return
-		}
-		if made.err = os.Chmod(root, 0o755); made.err != nil {
+		if root, made.err = pgcluster.MkdirTemp(os.TempDir(), "pgtest"); made.err != nil {
 			return
 		}
 		made.dir = filepath.Join(root, "template")
-		c := pgcluster.Cluster{Dir: made.dir, Bin: bin, Superuser: Superuser}
+		c := pgcluster.Cluster{Dir: made.dir, Bin: bin, Superuser: Superuser, NoSync: true}
 		made.err = c.Init(context.Background())
 	})
 	return made.dir, made.err
-}
-
-// reachable returns a directory that the user of the server can get to: dir, or the system's.
-func reachable(dir string) string {
-	if os.Getuid() != 0 {
-		return dir
-	}
-	for d := dir; ; d = filepath.Dir(d) {
-		if info, err := os.Stat(d); err != nil || info.Mode().Perm()&1 == 0 {
-			return "/tmp"
-		}
-		if d == filepath.Dir(d) {
-			return dir
-		}
-	}
 }
 
 func freePort() (int, error) {
