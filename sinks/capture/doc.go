@@ -1,7 +1,7 @@
-// Package capture records datagrams to a file while they are processed, so that what happened can be
-// replayed.
+// Package capture records datagrams while they are processed, so that what happened can be replayed: to a
+// pcap file, or to a directory of segments.
 //
-// A Recorder is a bounded queue and the goroutine that empties it into a pcap file:
+// A Recorder to a file is a bounded queue and the goroutine that empties it:
 //
 //	r, err := capture.Create(capture.Config{Path: "day.pcap", Alarm: func(err error) { ... }})
 //	...
@@ -18,4 +18,18 @@
 // file sees what the loop saw. The destination tells the lines apart.
 //
 // The file format knows IPv4 only here; datagrams of IPv6 lines are counted and left out.
+//
+// # Segments
+//
+// With Config.Dir the recording is a journal (package journal), with its segments, packed in the background,
+// its retention, its checks and its recovery; each start begins a recording of its own, which is an epoch of the
+// journal. The entries are those of a capture in package entry:
+//
+//	Start, Datagram, Datagram, ..., Head, Head, Datagram, ...
+//
+// A Datagram is what Tap got. What was not recorded is a gap that the journal records. A full disk ends
+// nothing: datagrams wait in memory, and are a gap when that is full, until there is room.
+//
+// Retention removes the beginning of a recording, and with it what the gateway said of itself there. Heads say
+// that again, now and then: a replay begins at the first one that is left. They are no input of the gateway.
 package capture

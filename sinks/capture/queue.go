@@ -38,8 +38,8 @@ const (
 	skip           = ^uint32(0)
 )
 
-// An entry is a datagram in the queue.
-type entry struct {
+// A queued is a datagram in the queue.
+type queued struct {
 	dst, src netip.AddrPort
 	stamp    market.Nanos
 	payload  []byte // a view of the ring
@@ -48,7 +48,7 @@ type entry struct {
 func newQueue(bytes int) *queue { return &queue{ring: make([]byte, bytes)} }
 
 // put copies a datagram in, and reports false if there is no room. Both addresses are IPv4.
-func (q *queue) put(e entry) bool {
+func (q *queue) put(e queued) bool {
 	size := uint64(entryHeaderLen+len(e.payload)+7) &^ 7
 	at := q.written.Load()
 	place := at & uint64(len(q.ring)-1)
@@ -98,7 +98,7 @@ func (q *queue) waiting() uint64 {
 
 // take returns the datagram at a position, and the next position; or false if there is none. The
 // datagram is valid until free. It is for the reader, who starts at position 0.
-func (q *queue) take(at uint64) (e entry, end uint64, ok bool) {
+func (q *queue) take(at uint64) (e queued, end uint64, ok bool) {
 	if at == q.written.Load() {
 		return e, at, false
 	}
@@ -109,7 +109,7 @@ func (q *queue) take(at uint64) (e entry, end uint64, ok bool) {
 	}
 	b := q.ring[place:]
 	n := uint64(binary.NativeEndian.Uint32(b))
-	e = entry{
+	e = queued{
 		src:     netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[8:])), binary.NativeEndian.Uint16(b[4:])),
 		dst:     netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[12:])), binary.NativeEndian.Uint16(b[6:])),
 		stamp:   market.Nanos(binary.NativeEndian.Uint64(b[16:])),

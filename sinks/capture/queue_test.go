@@ -16,7 +16,7 @@ func TestQueueAgreesWithSlice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const size = 1024
 		q := newQueue(size)
-		var twin []entry
+		var twin []queued
 		var at uint64
 		addr := rapid.Custom(func(t *rapid.T) netip.AddrPort {
 			ip := [4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "ip"))
@@ -24,7 +24,7 @@ func TestQueueAgreesWithSlice(t *testing.T) {
 		})
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
-				e := entry{
+				e := queued{
 					dst: addr.Draw(t, "dst"), src: addr.Draw(t, "src"),
 					stamp:   market.Nanos(rapid.Int64().Draw(t, "stamp")),
 					payload: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "payload"),
@@ -69,7 +69,7 @@ func TestQueueBetweenGoroutines(t *testing.T) {
 			for k := range payload {
 				payload[k] = byte(i)
 			}
-			e := entry{dst: dstA, src: src, stamp: market.Nanos(i), payload: payload[:i%200]}
+			e := queued{dst: dstA, src: src, stamp: market.Nanos(i), payload: payload[:i%200]}
 			for !q.put(e) {
 				runtime.Gosched()
 			}

@@ -12,23 +12,48 @@ import (
 	"time"
 
 	"tidegate/codec/pcap"
+	"tidegate/internal/clock"
+	"tidegate/internal/vfs"
 	"tidegate/market"
+	"tidegate/sinks/entry"
 )
 
 // ErrStopped is wrapped by the error of a recording that ended because its file could not be written.
 var ErrStopped = errors.New("recording has stopped")
 
-// Config says what to record, and how.
+// Config says what to record, and how. Path or Dir says where.
 type Config struct {
-	// Path is the file to create. A file that exists is never touched.
+	// Path is the pcap file to create. A file that exists is never touched.
 	Path string
+	// Dir is the directory of segments. It is made if it is missing; recordings that are in it stay.
+	Dir string
 	// QueueBytes is how much waits for the disk at most: datagrams, and 24 bytes for each. It is
 	// rounded up to a power of two. 0: 32 MiB.
 	QueueBytes int
-	// FlushEvery is how much of the recording a crash of this process may cost. 0: 100 ms.
+	// FlushEvery is how much of the recording a crash may cost: of this process, or, with segments, of the
+	// machine. 0: 100 ms.
 	FlushEvery time.Duration
-	// Alarm, if set, is called once, on the recorder's goroutine, when recording stops before its time.
+	// Alarm, if set, is called once, on the recorder's goroutine, when recording to a file stops before its
+	// time.
 	Alarm func(error)
+
+	// What follows is for segments.
+
+	// SpillBytes is how much more waits while the disk lags. 0: 256 MiB.
+	SpillBytes int
+	// RetainAge and RetainBytes limit how long segments are kept. 0: no limit.
+	RetainAge   time.Duration
+	RetainBytes int64
+	// Head, if set, is asked on the goroutine of Tap, each HeadEvery bytes, for what is recorded again so that a
+	// replay can begin there when the beginning is gone. 0: 64 MiB.
+	Head      HeadFunc
+	HeadEvery int
+	// Notify, if set, is called with what an operator should know. alarm: datagrams are lost or in danger.
+	Notify func(alarm bool, text string)
+
+	// For tests of this package.
+	fs                         vfs.FS
+	segmentBytes, reserveBytes int64
 }
 
 // Defaults and limits.
@@ -42,8 +67,11 @@ const (
 
 // Validate returns an error that names the first field that makes no sense.
 func (c Config) Validate() error {
-	if c.Path == "" {
-		return errors.New("no path")
+	if (c.Path == "") == (c.Dir == "") {
+		return errors.New("want a file or a directory")
+	}
+	if c.RetainAge < 0 || c.RetainBytes < 0 || c.HeadEvery < 0 {
+		return errors.New("a limit is negative")
 	}
 	if c.QueueBytes != 0 && (c.QueueBytes < queueBytesMin || c.QueueBytes > queueBytesMax) {
 		return fmt.Errorf("queue bytes %d: want %d to %d", c.QueueBytes, queueBytesMin, queueBytesMax)
@@ -61,10 +89,12 @@ type file interface {
 	Truncate(size int64) error
 }
 
-// A Recorder records datagrams to a file. Tap belongs to one goroutine, Run to another; Stats is for
-// everybody.
+// A Recorder records datagrams to a file, or to segments. Tap belongs to one goroutine, Run to another; Stats is
+// for everybody.
 type Recorder struct {
-	cfg   Config
+	cfg      Config
+	segments *segments // nil: to a file, which is what the other fields are for
+
 	file  file
 	queue *queue
 	ready chan struct{} // the queue fills up: do not wait for the flush
@@ -100,10 +130,19 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Create creates the file, with its header, and the queue.
+// Create creates the file, with its header, and the queue; or opens the directory, and begins a recording there.
 func Create(c Config) (*Recorder, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
+	}
+	if c.Dir != "" {
+		r := &Recorder{cfg: c}
+		var err error
+		if r.segments, err = openSegments(&r.cfg); err != nil {
+			return nil, fmt.Errorf("capture: %w", err)
+		}
+		r.segments.begin(clock.Now())
+		return r, nil
 	}
 	f, err := os.OpenFile(c.Path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -138,8 +177,12 @@ func newRecorder(c Config, f file) (*Recorder, error) {
 // Tap records a datagram to dst from src, received at stamp. It copies payload, never waits and never
 // allocates. What it cannot take is counted: see Stats. Its arguments are those of lines.Tap.
 func (r *Recorder) Tap(dst, src netip.AddrPort, stamp market.Nanos, payload []byte) {
+	if r.segments != nil {
+		r.segments.tap(&entry.Datagram{Src: src, Dst: dst, Payload: payload}, stamp)
+		return
+	}
 	r.taken.Add(1)
-	e := entry{
+	e := queued{
 		dst:     netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port()),
 		src:     netip.AddrPortFrom(src.Addr().Unmap(), src.Port()),
 		stamp:   stamp,
@@ -164,8 +207,12 @@ func (r *Recorder) Tap(dst, src netip.AddrPort, stamp market.Nanos, payload []by
 // Run writes what Tap takes to the file. When ctx ends it writes what is in the queue and closes the
 // file, so end whoever calls Tap first. It returns nil after a clean stop, else the error that stopped
 // the recording, which then ends with the last whole record that was written; Run still waits for ctx,
-// and the datagrams that come meanwhile are counted as dropped.
+// and the datagrams that come meanwhile are counted as dropped. With segments it goes on by itself when the disk
+// can be written again, and the error says what could not be at the end.
 func (r *Recorder) Run(ctx context.Context) error {
+	if r.segments != nil {
+		return r.segments.run(ctx)
+	}
 	timer := time.NewTicker(r.cfg.FlushEvery)
 	defer timer.Stop()
 	var err error
@@ -187,6 +234,17 @@ func (r *Recorder) Run(ctx context.Context) error {
 	err = r.stopped(errors.Join(err, r.file.Close()))
 	<-ctx.Done()
 	r.discard()
+	return err
+}
+
+// Discard ends a recording that never began: nobody has called Run. The name of a file is free again.
+func (r *Recorder) Discard() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := r.Run(ctx)
+	if r.segments == nil {
+		err = errors.Join(err, os.Remove(r.cfg.Path))
+	}
 	return err
 }
 
@@ -257,16 +315,19 @@ func (r *Recorder) flush() error {
 // Stats says what became of the datagrams given to Tap.
 type Stats struct {
 	Taken        uint64 // by Tap
-	Recorded     uint64 // in the file
+	Recorded     uint64 // in the file; in segments, durable
 	Dropped      uint64 // because the queue was full, or recording had stopped
 	Unrecordable uint64 // not IPv4, or with a time that the file format cannot hold
 	Waiting      uint64 // bytes in the queue
-	Bytes        int64  // of the file
-	Failed       bool   // recording stopped before its time
+	Bytes        int64  // of the file, or written to segments
+	Failed       bool   // recording stopped before its time; with segments, it waits for the disk
 }
 
 // Stats returns the counters as of now. Any goroutine may call it.
 func (r *Recorder) Stats() Stats {
+	if r.segments != nil {
+		return r.segments.stats()
+	}
 	return Stats{
 		Taken: r.taken.Load(), Recorded: r.recorded.Load(), Dropped: r.dropped.Load(),
 		Unrecordable: r.unrecordable.Load(), Waiting: r.queue.waiting(), Bytes: r.size.Load(),

@@ -231,7 +231,7 @@ func TestCreateErrors(t *testing.T) {
 		c    Config
 		want string
 	}{
-		{Config{}, "no path"},
+		{Config{}, "want a file or a directory"},
 		{Config{Path: path}, "file exists"},
 		{Config{Path: path + "/x"}, "not a directory"},
 		{Config{Path: path, QueueBytes: 1}, "queue bytes 1: want 131072 to"},

@@ -1,5 +1,6 @@
-// Package entry says what the gateway's journal holds: the kinds of its entries, and the layouts of
-// those that are no DBN records. The journal itself carries entries and does not interpret them.
+// Package entry says what the gateway's journal holds, and a capture in segments, which is a journal too: the
+// kinds of entries, and the layouts of those that are no DBN records. The journal itself carries entries and
+// does not interpret them.
 //
 //	kind  payload
 //	0     Record: one DBN record of version 3, without a send time
@@ -18,7 +19,9 @@
 //	28  2  channel
 //	30     reason, text
 //
-// A payload may be longer than its layout: a later version may add to the end.
+// A payload may be longer than its layout: a later version may add to the end, but for that of a datagram.
+//
+// The kinds of a capture are others, so that neither is taken for the other; see datagram.go.
 package entry
 
 import (
