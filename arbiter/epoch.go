@@ -119,6 +119,7 @@ func (a *Arbiter) open(p *Packet, l *line, send market.Nanos, why EpochReason) {
 	a.giveUpAll(GapEpochEnd)
 	a.settle() // the end of the session may have waited for those gaps
 
+	ended := a.next
 	a.closed += a.next - a.epoch.From
 	from := uint64(1)
 	if p.Seq-1 > a.cfg.JoinGapMax {
@@ -140,7 +141,7 @@ func (a *Arbiter) open(p *Packet, l *line, send market.Nanos, why EpochReason) {
 	a.next, a.high, a.highAt = from, from, p.TsRecv
 	a.ending, a.ended = false, false
 	a.lost.count = 0
-	a.fingerprints.begin()
+	a.fingerprints.begin(ended)
 	a.marks.reset()
 
 	for i := range a.lines {
@@ -189,7 +190,12 @@ func (a *Arbiter) place(p *Packet, l *line, send market.Nanos) placement {
 			return where
 		}
 	}
-	if a.jumps(p) {
+	switch {
+	case p.Seq <= a.high:
+		return current
+	case !send.Defined() && a.epoch.Reason == Restarted && p.TsRecv-a.epoch.TsRecv <= lineLagMax && a.fingerprints.ofPrior(p):
+		return older // the network brought it after packets of the new epoch
+	case a.jumps(p):
 		return jumped
 	}
 	return current

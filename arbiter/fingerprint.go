@@ -3,6 +3,7 @@ package arbiter
 import (
 	"bytes"
 	"hash/crc32"
+	"sort"
 )
 
 // This file compares copies: do the lines bring the same bytes, and is a packet from far behind a copy of
@@ -25,6 +26,8 @@ type fingerprints struct {
 	ring  *[fingerprintsMax]fingerprint
 	added uint64 // ever
 	first uint64 // number of the first of this epoch
+	prior uint64 // and of the epoch before
+	end   uint64 // sequence after the latest packet of the epoch before
 }
 
 // likeness says how a packet compares with the copy that was taken before it.
@@ -43,8 +46,20 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func contentSum(messages []byte) uint32 { return crc32.Update(0, castagnoli, messages) }
 
-// begin forgets what was published so far.
-func (f *fingerprints) begin() { f.first = f.added }
+// begin begins an epoch; the one before ended at sequence end. What was published before that is forgotten.
+func (f *fingerprints) begin(end uint64) { f.prior, f.first, f.end = f.first, f.added, end }
+
+// ofPrior reports whether p is a copy of a packet of the epoch before, or its last heartbeat.
+func (f *fingerprints) ofPrior(p *Packet) bool {
+	if p.Count == 0 {
+		return p.Seq == f.end
+	}
+	kept := f.added - min(f.added, fingerprintsMax)
+	lo, hi := max(f.prior, kept), max(f.first, kept)
+	i := lo + uint64(sort.Search(int(hi-lo), func(i int) bool { return f.ring[(lo+uint64(i))%fingerprintsMax].seq >= p.Seq }))
+	known := &f.ring[i%fingerprintsMax]
+	return i < hi && known.seq == p.Seq && known.count == p.Count && known.sum == contentSum(p.Messages)
+}
 
 // add remembers a packet that is published whole.
 func (f *fingerprints) add(p *Packet) {

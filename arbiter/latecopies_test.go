@@ -215,7 +215,7 @@ func TestFingerprints(t *testing.T) {
 		for range rng.IntN(2 * fingerprintsMax) {
 			f.add(&Packet{Seq: seq, Count: 1})
 			if seq += 1 + rng.Uint64N(3); rng.IntN(fingerprintsMax) == 0 {
-				f.begin()
+				f.begin(f.end)
 				seq = 1
 			}
 		}
@@ -260,5 +260,33 @@ func TestRepeatedFromTheStart(t *testing.T) {
 		if l := v.a.Ledger(); l.Restarts != c.restarts || d.messages != want {
 			t.Errorf("%+v: %d restarts, %d messages, want %d", c, l.Restarts, d.messages, want)
 		}
+	}
+}
+
+// TestLateCopiesOverARestart: what the network brings of the epoch before, when the next one has begun, opens no gap.
+func TestLateCopiesOverARestart(t *testing.T) {
+	v := newUntimedVenue(t, &discard{})
+	for range 150 {
+		v.send(20)
+	}
+	late := v.sent[148:]
+	heartbeat := Packet{Session: late[0].Session, Seq: v.next, TsSend: market.UndefTime}
+	v.restart()
+	for range 3 {
+		v.send(20)
+	}
+	for _, p := range append(late, heartbeat) {
+		if verdict := v.deliver(LineA, p); verdict != OldEpoch {
+			t.Errorf("%d of the epoch before is %v", p.Seq, verdict)
+		}
+	}
+	for range 10 {
+		v.send(20)
+	}
+	if l := v.a.Ledger(); l.Restarts != 1 || l.GapsOpened.Ranges != 0 || l.Advanced != (150+13)*20 {
+		t.Errorf("%d restarts, gaps %+v, %d messages", l.Restarts, l.GapsOpened, l.Advanced)
+	}
+	if h := v.a.Health(LineA); h.Behind != 0 || h.HighWater != v.next {
+		t.Errorf("line A: %+v, want up to %d", h, v.next)
 	}
 }

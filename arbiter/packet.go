@@ -66,6 +66,11 @@ func SessionOfNumbers(channel, session uint32) Session {
 	return Session{hi: uint64(channel)<<32 | uint64(session), lo: sessionNumeric}
 }
 
+// Numbers returns what SessionOfNumbers was given. ok is false for any other session.
+func (s Session) Numbers() (channel, session uint32, ok bool) {
+	return uint32(s.hi >> 32), uint32(s.hi), s.lo == sessionNumeric
+}
+
 // AppendBytes appends the ten bytes that SessionOf was given, zeros where they were fewer.
 func (s Session) AppendBytes(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, s.hi)

@@ -71,7 +71,9 @@ func (c *feedChecker) delivered(w *World, o *watch, at market.Nanos) {
 func (c *feedChecker) reached(o *watch, now market.Nanos) (received, published market.Nanos) {
 	for _, d := range c.front {
 		// The first packet of an epoch may have come long before it was believed.
-		if caught := max(o.rebuilt, o.epoch.TsRecv) + staleAfter; now-d.at > staleAfter && d.at > caught-raceSlack {
+		// What waited behind a gap, a provider may go by either time of.
+		caught := max(o.rebuilt, o.epoch.TsRecv) + staleAfter - raceSlack
+		if now-d.at > staleAfter && d.at > caught || now-d.published > staleAfter && d.published > caught {
 			received = d.event
 		}
 		if caught := max(o.rebuilt, o.epochAt) + staleAfter; now-d.published > staleAfter+raceSlack && d.at > caught+raceSlack {

@@ -115,11 +115,11 @@ var plantedBugs = []plantedBug{
 		`	if before.heard && (`, `	if false && (`,
 	},
 	{
-		"that a feed is stale is not marked", "gateway/providers/feed.go",
+		"that a feed is stale is not marked", "gateway/providers/marks.go",
 		`	if f.stale || f.active.pipeline.Suspect() {`, `	if f.active.pipeline.Suspect() {`,
 	},
 	{
-		"that a feed is stale is not told", "gateway/providers/feed.go",
+		"that a feed is stale is not told", "gateway/providers/marks.go",
 		`		f.notices.OnStale(Staleness{At: now, Stale: f.stale, Reason: d.Reason, By: d.By})
 `, ``,
 	},
