@@ -54,3 +54,20 @@ func TestServerAnswersLater(t *testing.T) {
 	s.Answer(Offer{Session: session, First: 1, Next: 9}, nil, at(30_001)) // too late
 	wantErr(t, s.Err(), ErrSilent)
 }
+
+func TestServerSendsWithoutNumbers(t *testing.T) {
+	s := offering(1, 5)
+	s.Connect(at(0))
+	s.SendUnsequenced([]byte("early"), at(0)) // nobody to tell
+	s.SendDebug("early", at(0))
+	hear(s, request(Session{}, 5), at(0))
+	say(s)
+	s.SendUnsequenced([]byte("x"), at(400))
+	s.SendDebug("hi", at(500))
+	if got := say(s); got != string(unhex("0002 55 78 0003 2b 6869")) || s.NextSeq() != 5 {
+		t.Errorf("said %x; next %d", got, s.NextSeq())
+	}
+	if s.Due() != at(1500) {
+		t.Errorf("heartbeat due at %d", s.Due()-at(0))
+	}
+}

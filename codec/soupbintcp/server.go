@@ -194,6 +194,24 @@ func (s *Server) Send(msg []byte, now market.Nanos) {
 	s.say(now)
 }
 
+// SendUnsequenced puts a message without a number into Output, which is lost with the connection
+// (SoupBinTCP 4.00). It does nothing unless Online. It panics if msg is longer than PayloadMax.
+func (s *Server) SendUnsequenced(msg []byte, now market.Nanos) {
+	if s.state == online {
+		s.out = AppendUnsequenced(s.out, msg)
+		s.say(now)
+	}
+}
+
+// SendDebug puts text for people into Output. It does nothing unless Online. It panics if text is longer
+// than PayloadMax.
+func (s *Server) SendDebug(text string, now market.Nanos) {
+	if s.state == online {
+		s.out = AppendDebug(s.out, text)
+		s.say(now)
+	}
+}
+
 // EndSession puts an end of session into Output. It does nothing unless Online.
 func (s *Server) EndSession(now market.Nanos) {
 	if s.state == online {

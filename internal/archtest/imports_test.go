@@ -149,6 +149,27 @@ var layers = []layer{
 		why: "a receiver over TCP hands on messages as they are: whose they are and what they say is its sink's to know",
 	},
 	{
+		packages: "gateway/orders/ouch", only: []string{
+			"market", "book/match", "codec/ouch50", "codec/soupbintcp", "gateway/orders", "internal/clock", "internal/doorman", "internal/tlsport",
+		},
+		why: "a protocol of order entry knows the gate and its own wire: it knows neither feeds nor subscribers, nor the other protocol",
+	},
+	{
+		packages: "gateway/orders/web", only: []string{
+			"market", "book/match", "gateway/orders", "internal/clock", "internal/doorman",
+		},
+		why: "a protocol of order entry knows the gate and its own wire: it knows neither feeds nor subscribers, nor the other protocol",
+	},
+	{
+		packages: "internal/ouchclient", only: []string{"market", "codec/ouch50", "codec/soupbintcp", "internal/clock"},
+		why: "the client sees of the venue what travels on the wire, so that it can judge it",
+	},
+	{
+		packages: "internal/doorman", only: []string{"market"},
+		never: []string{"os/..."},
+		why:   "who is let in is a matter of addresses and times: what is behind the door is others'",
+	},
+	{
 		packages: "internal/tlsport", only: []string{},
 		why: "a port carries bytes in and out of TLS: it knows neither what is in them nor who serves them",
 	},
@@ -267,6 +288,8 @@ var owners = []owner{
 	{"github.com/klauspost/compress/zstd", "gateway/egress", "sessions are compressed where they are served"},
 	{"github.com/klauspost/compress/zstd", "sinks/journal", "finished segments are packed in frames that can be sought, where they are kept"},
 	{"github.com/panjf2000/gnet/v2/...", "gateway/egress", "subscribers' sockets are egress's"},
+	{"github.com/panjf2000/gnet/v2/...", "gateway/orders/ouch", "so are those of OUCH's clients ouch's"},
+	{"github.com/valyala/fasthttp/...", "gateway/orders/web", "orders by HTTP are gateway/orders/web's"},
 	{"github.com/alecthomas/kong/...", "cmd/tidegate", "flags are read by the command alone"},
 	{"github.com/schollz/progressbar/v3/...", "cmd/tidegate", "what a person sees is the command's"},
 	{"golang.org/x/term/...", "cmd/tidegate", "what a person sees is the command's"},
