@@ -33,6 +33,12 @@ func TestSessionString(t *testing.T) {
 	if len(distinct) != 6 { // no bytes are no session
 		t.Errorf("%d distinct sessions, want 6", len(distinct))
 	}
+	if channel, session, ok := SessionOfNumbers(7, 1132527616).Numbers(); channel != 7 || session != 1132527616 || !ok {
+		t.Errorf("numbers %d, %d, %t", channel, session, ok)
+	}
+	if _, _, ok := SessionOf([]byte("000010059B")).Numbers(); ok {
+		t.Error("a session that was made of text has numbers")
+	}
 }
 
 func TestNames(t *testing.T) {

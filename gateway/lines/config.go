@@ -173,7 +173,7 @@ func (f *Feed) validate(taken map[netip.AddrPort]bool) error {
 			taken[addr] = true
 		}
 	}
-	if err := f.Retransmit.validate(f); err != nil {
+	if err := f.Retransmit.validate(f, taken); err != nil {
 		return fmt.Errorf("retransmission: %w", err)
 	}
 	return nil

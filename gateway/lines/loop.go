@@ -107,7 +107,7 @@ func (l *Loop) open() (err error) {
 	return nil
 }
 
-// listen opens a line. r is nil unless it is one that answers come by.
+// listen opens a line. r is nil unless it is one that answers come by to requests that leave by it.
 func (l *Loop) listen(f *feed, from Line, r *retransmit) error {
 	socket, err := netloop.Listen(from.Socket)
 	if err != nil {

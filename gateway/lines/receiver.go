@@ -56,7 +56,7 @@ type line struct {
 	faults   faults
 
 	// The loop's.
-	retransmit *retransmit // of a line R that answers come by, else nil
+	retransmit *retransmit // of a line R that requests leave by, else nil
 	stats      LineStats
 	handled    uint64        // datagrams
 	freed      atomic.Uint64 // the same, as the receiver of a split loop sees it

@@ -15,29 +15,43 @@ import (
 
 // Retransmit is where a feed asks for what its lines have lost. The zero value asks nowhere.
 type Retransmit struct {
-	// Servers are asked in this order. The pipeline knows them by their numbers, from 0.
+	// Servers are asked by datagrams, in this order. The pipeline knows them by their numbers, from 0.
 	Servers []netip.AddrPort
-	// Socket is where requests come from and answers go to: the feed's line R. Its address is one of this
-	// machine, or the unspecified one; with port 0 the kernel chooses the port.
+	// Send takes the requests of a feed that is not asked for by datagrams, on the loop. It must not wait. nil
+	// where there are Servers.
+	Send func(arbiter.Request)
+	// Socket is where answers go to: the feed's line R. Requests to Servers come from there, so its address is
+	// one of this machine, or the unspecified one; with port 0 the kernel chooses the port. With Send it is one
+	// of this machine or a group, like that of any line.
 	Socket netloop.Config
 }
 
-func (r *Retransmit) validate(f *Feed) error {
+func (r *Retransmit) validate(f *Feed, taken map[netip.AddrPort]bool) error {
 	requests, asks := f.Pipeline.Requests()
-	switch {
-	case !asks && len(r.Servers) == 0:
+	switch protocol := f.Pipeline.Config().Feed; {
+	case !asks && len(r.Servers) == 0 && r.Send == nil:
 		return nil
 	case !asks:
 		return errors.New("its pipeline asks for no retransmission")
-	case requests.Servers != len(r.Servers):
+	case r.Send != nil && len(r.Servers) > 0:
+		return errors.New("both servers and a function that takes requests")
+	case r.Send == nil && !protocol.Retransmits():
+		return fmt.Errorf("no function that takes requests, and feed %s is not asked for by datagrams", protocol)
+	case r.Send == nil && requests.Servers != len(r.Servers):
 		return fmt.Errorf("%d servers, but its pipeline asks %d", len(r.Servers), requests.Servers)
-	case r.Socket.Addr.Addr().IsMulticast():
+	case r.Send == nil && r.Socket.Addr.Addr().IsMulticast():
 		return fmt.Errorf("address %s: is a group, and answers go to one machine", r.Socket.Addr)
 	}
 	for _, l := range f.Lines {
 		if l.ID == arbiter.LineR {
 			return errors.New("line R is given, and answers come by it")
 		}
+	}
+	if addr := r.Socket.Addr; addr.Port() != 0 {
+		if taken[addr] {
+			return fmt.Errorf("another line has address %s: a capture tells lines by it", addr)
+		}
+		taken[addr] = true
 	}
 	for i, server := range r.Servers {
 		if _, err := netloop.NewPeer(server); err != nil {
@@ -53,7 +67,7 @@ func (r *Retransmit) validate(f *Feed) error {
 	return nil
 }
 
-// retransmit sends the requests of a feed. It belongs to the loop.
+// retransmit sends the requests of a feed by datagrams. It belongs to the loop.
 type retransmit struct {
 	pipeline *gateway.Pipeline
 	socket   *netloop.Socket // of line R
@@ -64,6 +78,10 @@ type retransmit struct {
 
 // openRetransmit opens the line R of a feed, if it asks for retransmission.
 func (l *Loop) openRetransmit(f *feed, from *Retransmit) error {
+	if from.Send != nil {
+		f.pipeline.SendRequests(from.Send)
+		return l.listen(f, Line{ID: arbiter.LineR, Socket: from.Socket}, nil)
+	}
 	if len(from.Servers) == 0 {
 		return nil
 	}
@@ -106,8 +124,8 @@ func (r *retransmit) knows(src netip.AddrPort) bool {
 	return false
 }
 
-// RequestStats says what became of requests and answers at the socket of a line R. What they achieved is
-// in gateway.Pipeline.Requests.
+// RequestStats says what became of requests and answers at the socket of a line R, where requests go by datagrams.
+// What they achieved is in gateway.Pipeline.Requests.
 type RequestStats struct {
 	Sent      uint64 // requests
 	Failed    uint64 // requests that could not be sent

@@ -19,6 +19,8 @@ import (
 	"tidegate/arbiter"
 	"tidegate/codec/dbn"
 	"tidegate/codec/moldudp64"
+	"tidegate/codec/pitch"
+	"tidegate/codec/sequnit"
 	"tidegate/gateway"
 	"tidegate/gateway/replay"
 	"tidegate/internal/netloop"
@@ -253,5 +255,91 @@ func TestRetransmissionRefused(t *testing.T) {
 	f.Retransmit = Retransmit{Servers: []netip.AddrPort{here, here}, Socket: netloop.Config{Addr: loopback}}
 	if _, err := New(Config{Feeds: []Feed{f}}); err == nil || !strings.Contains(err.Error(), "server 127.0.0.1:26402: given twice") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What a PITCH feed asks for goes to a function, and the answers come by a line R like any other.
+func TestRequestsByFunction(t *testing.T) {
+	cfg := gateway.DefaultConfig(gateway.PITCH)
+	limits, requests := arbiter.DefaultConfig(), arbiter.DefaultRequestConfig(1)
+	limits.GapDeadline, requests.Timeout, requests.RestMin = market.Minute, 10*market.Second, 10*market.Second
+	cfg.Arbiter, cfg.Retransmit = &limits, &requests
+	p, err := gateway.New(cfg, &nothing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan arbiter.Request, 1)
+	feed := unicast("unit", p, 2)
+	feed.Retransmit = Retransmit{Send: func(q arbiter.Request) { asked <- q }, Socket: netloop.Config{Addr: loopback}}
+	l, to := open(t, Config{Feeds: []Feed{feed}})
+	stop := run(t, l)
+	unit := func(seq uint32, messages int) []byte {
+		var b sequnit.Builder
+		b.Reset(7, seq, 1400)
+		for range messages {
+			b.Append((&pitch.Time{Seconds: 34_200}).Append(nil))
+		}
+		return b.Bytes()
+	}
+	for _, line := range to[:2] {
+		send(t, line, unit(1, 2))
+		send(t, line, unit(6, 1))
+	}
+	q := <-asked
+	if unit, _, ok := q.Session.Numbers(); unit != 7 || !ok || q.Seq != 3 || q.Count != 3 || q.Server != 0 {
+		t.Fatalf("request %+v", q)
+	}
+	send(t, to[2], unit(3, 3))
+	var ledger arbiter.Ledger
+	for ledger.Advanced < 6 {
+		time.Sleep(time.Millisecond)
+		if err := l.Call(t.Context(), func() { ledger, _ = p.Ledger() }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if r := ledger.Lines[arbiter.LineR]; r.GapMessages != 3 || ledger.GapsAnnounced().Ranges != 0 {
+		t.Errorf("line R %+v; %+v", r, ledger)
+	}
+	if s := l.Stats().Lines[2]; s.Line != arbiter.LineR || s.Packets != 1 || s.Requests != (RequestStats{}) {
+		t.Errorf("line R: %+v", s)
+	}
+}
+
+func TestRequestsByFunctionRefused(t *testing.T) {
+	limits := arbiter.DefaultRequestConfig(1)
+	asking := func(protocol gateway.Feed) *gateway.Pipeline {
+		cfg := gateway.DefaultConfig(protocol)
+		cfg.Retransmit = &limits
+		p, err := gateway.New(cfg, &nothing{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	one := netip.MustParseAddrPort("127.0.0.1:26402")
+	for _, c := range []struct {
+		pipeline *gateway.Pipeline
+		spoil    func(*Feed)
+		want     string
+	}{
+		{pipeline(t, &nothing{}), func(*Feed) {}, "its pipeline asks for no retransmission"},
+		{asking(gateway.PITCH), func(f *Feed) { f.Retransmit.Send = nil }, "no function that takes requests, and feed pitch is not asked for by datagrams"},
+		{asking(gateway.PITCH), func(f *Feed) { f.Retransmit.Send, f.Retransmit.Servers = nil, []netip.AddrPort{one} }, "feed pitch is not asked for by datagrams"},
+		{asking(gateway.ITCH), func(f *Feed) { f.Retransmit.Servers = []netip.AddrPort{one} }, "both servers and a function"},
+		{asking(gateway.PITCH), func(f *Feed) { f.Lines[1].ID = arbiter.LineR }, "line R is given, and answers come by it"},
+		{asking(gateway.PITCH), func(f *Feed) { f.Retransmit.Socket.Addr = netip.MustParseAddrPort("239.1.1.1:5") }, "no interface: a multicast group is joined on one"},
+		{asking(gateway.PITCH), func(f *Feed) { f.Lines[0].Socket.Addr, f.Retransmit.Socket.Addr = one, one }, "another line has address 127.0.0.1:26402"},
+	} {
+		f := unicast("one", c.pipeline, 2)
+		f.Retransmit = Retransmit{Send: func(arbiter.Request) {}, Socket: netloop.Config{Addr: loopback}}
+		c.spoil(&f)
+		l, err := New(Config{Feeds: []Feed{f}})
+		if err == nil {
+			l.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), `lines: feed "one": retransmission: `) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %q", err, c.want)
+		}
 	}
 }

@@ -24,7 +24,7 @@ type LineStats struct {
 	LastError   error  // of the last failed read, nil if there was none
 	LastStamp   market.Nanos
 
-	Requests RequestStats // of a line R that answers come by
+	Requests RequestStats // of a line R that requests leave by
 
 	ReceiveBuffer      int // bytes, as granted by the kernel
 	ReceiveBufferAsked int

@@ -65,7 +65,7 @@ func TestLivePitchGaps(t *testing.T) {
 	for i := range proxies {
 		proxies[i].BackoffMin, proxies[i].BackoffMax = time.Millisecond, 10*time.Millisecond
 	}
-	gaps, err := recovery.NewPitchGaps(1, proxies)
+	gaps, err := recovery.NewPitchGaps(proxies)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +102,49 @@ func TestLivePitchGaps(t *testing.T) {
 	l.until("a refusal", func() bool { return gaps.Counts()[1].LastStatus == "unit unavailable" })
 }
 
+// TestLivePitchGapsRefused: a proxy that refuses the login is not bothered again at once, however soon another
+// connection that broke is made anew; later it is, and lets us in.
+func TestLivePitchGapsRefused(t *testing.T) {
+	l := start(t, pitchConfig)
+	set := func(refuse bool) venue.PitchCounts {
+		t.Helper()
+		status, err := l.SetGaps(func(s *venue.PitchSettings) error { s.Refuse = refuse; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Counts
+	}
+	set(true)
+	run := func(backoffMax time.Duration) (g *recovery.PitchGaps, end func()) {
+		proxy := recovery.NewGapProxy(l.GapsAddr().String(), "0001", "TIDE", "SESAME")
+		proxy.BackoffMin, proxy.BackoffMax = time.Millisecond, backoffMax
+		g, err := recovery.NewPitchGaps([]recovery.GapProxy{proxy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { g.Run(ctx) })
+		end = func() { stop(); running.Wait() }
+		t.Cleanup(end)
+		return g, end
+	}
+	g, end := run(time.Hour)
+	l.until("a refusal", func() bool { return g.Counts()[0].LoginsRefused == 1 })
+	l.market(500)
+	if c, now := g.Counts()[0], set(true); c.Dials != 1 || now.Refused != 1 || c.Ready || c.LastError != "recovery: login refused: not authorized" {
+		t.Errorf("%+v; the proxy has refused %d", c, now.Refused)
+	}
+	end()
+	g, _ = run(10 * time.Millisecond)
+	l.until("refusals", func() bool { return g.Counts()[0].LoginsRefused > 2 })
+	set(false)
+	l.until("a session", func() bool { return g.Counts()[0].Ready })
+	if c := g.Counts()[0]; c.Logins != 1 || c.Dials != c.LoginsRefused+1 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestNewPitchGapsRefuses(t *testing.T) {
 	good := recovery.NewGapProxy("127.0.0.1:1", "0001", "TIDE", "SESAME")
 	bad := good
@@ -111,20 +154,18 @@ func TestNewPitchGapsRefuses(t *testing.T) {
 	hasty := good
 	hasty.BackoffMin = 0
 	for _, tt := range []struct {
-		unit    uint8
 		proxies []recovery.GapProxy
 		ok      bool
 	}{
-		{1, []recovery.GapProxy{good}, true},
-		{0, []recovery.GapProxy{good}, false},
-		{1, nil, false},
-		{1, make([]recovery.GapProxy, arbiter.ServersMax+1), false},
-		{1, []recovery.GapProxy{bad}, false},
-		{1, []recovery.GapProxy{nowhere}, false},
-		{1, []recovery.GapProxy{good, hasty}, false},
+		{[]recovery.GapProxy{good}, true},
+		{nil, false},
+		{make([]recovery.GapProxy, arbiter.ServersMax+1), false},
+		{[]recovery.GapProxy{bad}, false},
+		{[]recovery.GapProxy{nowhere}, false},
+		{[]recovery.GapProxy{good, hasty}, false},
 	} {
-		if _, err := recovery.NewPitchGaps(tt.unit, tt.proxies); (err == nil) != tt.ok {
-			t.Errorf("unit %d, %d proxies: %v", tt.unit, len(tt.proxies), err)
+		if _, err := recovery.NewPitchGaps(tt.proxies); (err == nil) != tt.ok {
+			t.Errorf("%d proxies: %v", len(tt.proxies), err)
 		}
 	}
 }

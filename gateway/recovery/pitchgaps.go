@@ -21,7 +21,9 @@ type GapProxy struct {
 	Session     pitchrecovery.Config
 	DialTimeout time.Duration
 	// After a connection that broke, the next one waits for BackoffMin, then twice as long each time, up to
-	// BackoffMax, less a random part of up to a half. One that was let in begins anew with BackoffMin.
+	// BackoffMax, less a random part of up to a half. One that was let in begins anew with BackoffMin. After a
+	// login that was refused it is BackoffMax at once: what is wrong takes a person, or another session's end, to
+	// change, and too many logins can have a user locked out.
 	BackoffMin, BackoffMax time.Duration
 	Dial                   soup.DialFunc // nil is a net.Dialer
 }
@@ -48,7 +50,7 @@ func (p *GapProxy) Validate() error {
 // is an arbiter.Requester's to say, in the pipeline of the channel; what was accepted comes by multicast, on the
 // groups for retransmission, as the channel's line R.
 //
-//	gaps, err := recovery.NewPitchGaps(unit, proxies)
+//	gaps, err := recovery.NewPitchGaps(proxies)
 //	go gaps.Run(ctx)
 //	pipeline.SendRequests(gaps.Send)
 //
@@ -56,20 +58,16 @@ func (p *GapProxy) Validate() error {
 // request is a few milliseconds on its way, and so is the answer. Proxies bound the requests of a second and of
 // a day: see pitchrecovery.GapStatus.
 type PitchGaps struct {
-	unit    uint8
 	proxies []*proxy
 }
 
-// NewPitchGaps returns what asks proxies about a unit. Their order is that of the requester's servers. Nothing is
-// connected before Run.
-func NewPitchGaps(unit uint8, proxies []GapProxy) (*PitchGaps, error) {
-	switch {
-	case unit == 0:
-		return nil, errors.New("gap requests: unit 0: want 1 to 255")
-	case len(proxies) == 0 || len(proxies) > arbiter.ServersMax:
+// NewPitchGaps returns what asks proxies. Their order is that of the requester's servers. Nothing is connected
+// before Run.
+func NewPitchGaps(proxies []GapProxy) (*PitchGaps, error) {
+	if len(proxies) == 0 || len(proxies) > arbiter.ServersMax {
 		return nil, fmt.Errorf("gap requests: %d proxies: want 1 to %d", len(proxies), arbiter.ServersMax)
 	}
-	g := &PitchGaps{unit: unit}
+	g := &PitchGaps{}
 	for i := range proxies {
 		if err := proxies[i].Validate(); err != nil {
 			return nil, fmt.Errorf("gap requests: proxy %s: %w", proxies[i].Address, err)
@@ -82,11 +80,12 @@ func NewPitchGaps(unit uint8, proxies []GapProxy) (*PitchGaps, error) {
 	return g, nil
 }
 
-// Send hands a request to its proxy. It does not wait: where there is no session, or too many requests wait for
-// it, the request is counted and forgotten, and its silence has the next proxy asked. It is for
-// gateway.Pipeline.SendRequests.
+// Send hands a request to its proxy. It is asked about the unit that the request's session is named by. Send does
+// not wait: where there is no session with the proxy, or too many requests wait for it, the request is counted and
+// forgotten, and its silence has the next proxy asked. It is for gateway.Pipeline.SendRequests.
 func (g *PitchGaps) Send(q arbiter.Request) {
-	g.proxies[q.Server].send(pitchrecovery.GapRequest{Unit: g.unit, Seq: uint32(q.Seq), Count: uint16(q.Count)})
+	unit, _, _ := q.Session.Numbers()
+	g.proxies[q.Server].send(pitchrecovery.GapRequest{Unit: uint8(unit), Seq: uint32(q.Seq), Count: uint16(q.Count)})
 }
 
 // Run keeps a session with each proxy until ctx ends. It is called once. When it returns, all connections are
@@ -102,18 +101,19 @@ func (g *PitchGaps) Run(ctx context.Context) {
 // GapCounts says what became of the requests to one proxy. Requests is the sum of Accepted, Refused, Unanswered,
 // Lost and Unsent, and of those that are under way.
 type GapCounts struct {
-	Address    string `json:"address"`
-	Ready      bool   `json:"ready"` // there is a session
-	Requests   uint64 `json:"requests"`
-	Accepted   uint64 `json:"accepted"`
-	Refused    uint64 `json:"refused"`
-	Unanswered uint64 `json:"unanswered"`
-	Lost       uint64 `json:"lost"`        // with their session
-	Unsent     uint64 `json:"unsent"`      // because there was no session, or too much to send
-	Dials      uint64 `json:"dials"`       // connections tried
-	Logins     uint64 `json:"logins"`      // that were accepted
-	LastStatus string `json:"last_status"` // of the last request that was not accepted
-	LastError  string `json:"last_error"`  // of the last session
+	Address       string `json:"address"`
+	Ready         bool   `json:"ready"` // there is a session
+	Requests      uint64 `json:"requests"`
+	Accepted      uint64 `json:"accepted"`
+	Refused       uint64 `json:"refused"`
+	Unanswered    uint64 `json:"unanswered"`
+	Lost          uint64 `json:"lost"`                  // with their session
+	Unsent        uint64 `json:"unsent"`                // because there was no session, or too much to send
+	Dials         uint64 `json:"dials"`                 // connections tried
+	Logins        uint64 `json:"logins"`                // that were accepted
+	LoginsRefused uint64 `json:"logins_refused"`        // that were not
+	LastStatus    string `json:"last_status,omitempty"` // of the last request that was not accepted
+	LastError     string `json:"last_error,omitempty"`  // with which the last session ended
 }
 
 // Counts returns a copy of the counters, by proxy. Any goroutine may call it.
@@ -160,8 +160,12 @@ func (p *proxy) run(ctx context.Context) {
 	for vain := 0; ; vain++ {
 		logins := p.counts.Logins
 		err := p.session(ctx)
+		refused := errors.Is(err, pitchrecovery.ErrRefused)
 		p.count(func(c *GapCounts) {
 			c.Ready, c.LastError = false, err.Error()
+			if refused {
+				c.LoginsRefused++
+			}
 			for n := len(p.requests); n > 0; n-- { // nobody waits for these any more
 				<-p.requests
 				c.Unsent++
@@ -171,7 +175,7 @@ func (p *proxy) run(ctx context.Context) {
 			vain = 0
 		}
 		d := p.cfg.BackoffMax
-		if vain < 30 {
+		if vain < 30 && !refused {
 			d = min(d, p.cfg.BackoffMin<<vain)
 		}
 		if pause(ctx, d-rand.N(d/2+1)) != nil {
