@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -455,7 +456,13 @@ func outputOf(t *testing.T, file []byte) []byte {
 func (w *world) wantReplayed() (result *replay.Result) {
 	w.t.Helper()
 	path := write(w.t, "world.pcap", w.file.Bytes())
+	segments := filepath.Join(w.t.TempDir(), "capture")
+	segment(w.t, segments, w.file.Bytes())
 	for i, f := range w.feeds {
+		o := replay.Options{Paths: []string{segments}, Feed: w.layout.Feeds[i].Name}
+		if got, _ := mboOf(w.t, o); !bytes.Equal(got, f.records[dbn.SchemaMBO]) {
+			w.t.Errorf("feed f%d: the replay of segments gives other records than the gateway gave", i)
+		}
 		for _, schema := range liveSchemas {
 			var out bytes.Buffer
 			result = mustReplay(w.t, replay.Options{

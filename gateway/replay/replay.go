@@ -1,8 +1,9 @@
 // Package replay drives recorded feeds through the gateway's pipelines.
 //
 // Inputs are captures (pcap, pcapng) of ITCH over MoldUDP64 and of IEX DEEP and TOPS, ITCH files,
-// and DBN files, each plain, gzip or zstd. Run opens them, finds the channels and lines in them,
-// merges everything by time, and writes what the pipelines publish to a DBN file if asked to:
+// and DBN files, each plain, gzip or zstd; and captures in segments (package capture). Run opens them,
+// finds the channels and lines in them, merges everything by time, and writes what the pipelines publish to
+// a DBN file if asked to:
 //
 //	result, err := replay.Run(ctx, replay.Options{Paths: paths, Out: "x.dbn.zst", Schema: dbn.SchemaMBO})
 //	...
@@ -22,6 +23,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +62,9 @@ type Options struct {
 	AsFound bool
 	// Feed is the one feed of a recording whose records are written. "": all.
 	Feed string
+	// Epoch is the recording of a directory of segments that is replayed: one for each start of the gateway. 0:
+	// the last.
+	Epoch uint64
 	// Progress, if set, is called a few times per second of work, and once at the end.
 	Progress func(Progress)
 }
@@ -155,6 +160,10 @@ func (r *run) open() error {
 			return err
 		}
 		r.sources = append(r.sources, src)
+	}
+	if r.opt.Epoch != 0 && !slices.ContainsFunc(r.sources, fromSegments) {
+		r.close()
+		return fmt.Errorf("epoch %d: no input is a directory of segments", r.opt.Epoch)
 	}
 	if r.opt.Feed != "" && r.channels.described == nil {
 		r.close()

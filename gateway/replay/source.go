@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 
 	"tidegate/codec/dbn"
@@ -21,11 +22,11 @@ import (
 // ErrUnknownInput is returned (wrapped) for a file that is none of what can be replayed.
 var ErrUnknownInput = errors.New("neither a capture (pcap, pcapng), nor an ITCH 5.0 file, nor a DBN file")
 
-// An input is one file under way.
+// An input is one file under way, or directory of segments.
 type input struct {
 	path  string
 	kind  string // "capture", "itch", "dbn"
-	file  *openfile.File
+	file  container
 	at    market.Nanos // time of the current item
 	items uint64       // datagrams, blocks or records delivered
 	fault error        // why the input ended early, nil if it did not
@@ -37,6 +38,9 @@ const sniffLen = 512
 
 // openSource opens one input and tells what it is from its first bytes.
 func openSource(r *run, number int, path string) (source, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return openDirectory(r, number, path)
+	}
 	f, err := openfile.Open(path)
 	if err != nil {
 		return nil, err
@@ -120,12 +124,17 @@ func zeroLengths(head []byte) bool {
 	return len(head) > 2 && head[0] == 0 && head[1] == 0 && itch50.Length(head[2]) > 0
 }
 
-// captureSource is a file of datagrams.
+// datagrams are what a capture holds. Next is as that of pcap.Reader.
+type datagrams interface {
+	Next(d *pcap.Datagram) error
+}
+
+// captureSource is a file of datagrams, or a directory of segments.
 type captureSource struct {
 	in       input
 	run      *run
 	number   int
-	reader   *pcap.Reader
+	reader   datagrams
 	untimed  uint64 // datagrams without a capture time
 	datagram pcap.Datagram
 	peeked   bool           // the datagram was read by begin,

@@ -61,7 +61,9 @@ type InputSummary struct {
 	Bytes       int64       `json:"bytes"`
 	Items       uint64      `json:"items"` // datagrams, blocks or messages, records
 	Frames      *pcap.Stats `json:"frames,omitempty"`
-	Fault       string      `json:"fault,omitempty"` // why it was not read to its end
+	Dropped     uint64      `json:"dropped,omitempty"` // inputs that were not recorded: memory was full
+	Damaged     uint64      `json:"damaged,omitempty"` // inputs that cannot be read any more
+	Fault       string      `json:"fault,omitempty"`   // why it was not read to its end
 	Notes       []string    `json:"notes,omitempty"`
 }
 
@@ -154,6 +156,8 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 		if in.Fault != "" {
 			s.fault("inputs cut or corrupt", 1)
 		}
+		s.fault("inputs that were not recorded", in.Dropped)
+		s.fault("inputs that cannot be read", in.Damaged)
 		if f := in.Frames; f != nil {
 			s.fault("truncated frames", f.Truncated)
 			s.fault("malformed frames", f.Malformed)
@@ -190,8 +194,14 @@ func summariseInput(src source) InputSummary {
 		s.Fault = in.fault.Error()
 	}
 	if c, ok := src.(*captureSource); ok {
-		stats := c.reader.Stats()
-		s.Frames = &stats
+		switch r := c.reader.(type) {
+		case *pcap.Reader:
+			stats := r.Stats()
+			s.Frames = &stats
+		case *segmentReader:
+			s.Notes = append(s.Notes, r.notes()...)
+			s.Dropped, s.Damaged = r.dropped, r.damaged
+		}
 		if c.untimed > 0 {
 			s.Notes = append(s.Notes, fmt.Sprintf(
 				"%d datagrams have no capture time: taken to be captured with the one before", c.untimed))
