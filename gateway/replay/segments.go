@@ -57,7 +57,6 @@ type segmentReader struct {
 
 	entry    journal.Entry
 	datagram entry.Datagram
-	any      bool   // something was delivered
 	whole    bool   // the beginning is there: heads say nothing new
 	inHead   bool   // the head that is being read is where the replay begins
 	skipped  uint64 // datagrams before the first head
