@@ -15,6 +15,7 @@ import (
 	"tidegate/bench"
 	"tidegate/gateway/derive"
 	"tidegate/gateway/replay"
+	"tidegate/internal/pgtest"
 	"tidegate/internal/venue"
 )
 
@@ -64,7 +65,7 @@ func pair(t testing.TB) (a, b string) {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := pgtest.Run(m)
 	if dir, _ := smallPair(); dir != "" {
 		os.RemoveAll(dir)
 	}

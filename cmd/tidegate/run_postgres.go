@@ -59,7 +59,7 @@ func openDrain(c *config.Postgres, j *journal.Journal, log *slog.Logger) (*drain
 	}
 	d := &drain{log: log, journal: j, ended: make(chan struct{})}
 	settings := drainConfig(c, j.NewReader)
-	settings.Notify = logNotice(log)
+	settings.Durable, settings.Notify = j.DurableIndex, logNotice(log)
 	var err error
 	d.sink, err = postgres.New(settings)
 	return d, err

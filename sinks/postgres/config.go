@@ -20,6 +20,8 @@ const slots = 8
 type Config struct {
 	// Reader opens a reader of the journal. Each worker has its own.
 	Reader func() (*journal.Reader, error)
+	// Durable, if set, tells the last durable index of the journal, for Stats. Else it is as of a second ago.
+	Durable func() uint64
 	// ReaderName is under which the journal keeps what is not drained. "": postgres.
 	ReaderName string
 

@@ -297,7 +297,11 @@ func (s *Sink) Stats() Stats {
 		st.Next = s.first.Load()
 	}
 	through := max(s.through(), market.Nanos(s.since.Load()))
-	if durable := s.durable.Load(); durable >= st.Next {
+	durable := s.durable.Load()
+	if s.cfg.Durable != nil {
+		durable = s.cfg.Durable()
+	}
+	if durable >= st.Next {
 		st.LagEntries = durable - st.Next + 1
 		if through != 0 {
 			st.LagTime = max(0, time.Duration(s.cfg.Now()-through))
