@@ -153,6 +153,9 @@ type Report struct {
 	Event match.Event
 	// Number is that of the report in its session, from 1 without holes.
 	Number uint64
+	// AccountNumber is that of the report in the history of its account, from 1 without holes; 0 if it is not
+	// in it: refusals, and copies.
+	AccountNumber uint64
 	// Index is that of the entry of the input log that caused it.
 	Index uint64
 	// Ticket is the request that this answers; 0 if none of this session caused it (somebody else's order
@@ -166,6 +169,7 @@ type Report struct {
 	// that was Rejected or Refused.
 	PrevID  ClientID
 	Echo    Echo
+	To      SessionID // whose report it is
 	Kind    ReportKind
 	Request Kind // of the request with the Ticket; 0 without
 	Refusal Refusal

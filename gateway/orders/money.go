@@ -155,3 +155,12 @@ func ParseMoney(s string) (Money, error) {
 	}
 	return m, nil
 }
+
+// MarshalText returns String.
+func (m Money) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText is ParseMoney.
+func (m *Money) UnmarshalText(b []byte) (err error) {
+	*m, err = ParseMoney(string(b))
+	return err
+}
