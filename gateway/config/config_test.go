@@ -111,6 +111,18 @@ func TestEverySetting(t *testing.T) {
     rest: 50ms
     rest_max: 4s
 - {name: defaults, protocol: itch, dataset: GLBX.MDP3, lines: [{name: A, address: '127.0.0.1:3'}], retransmit: {servers: ["[2001:db8::1]:5"]}}
+- name: unit
+  protocol: pitch
+  lines: [{name: A, address: '127.0.0.1:5'}]
+  retransmit:
+    proxies:
+    - {address: 'gaps.example:17001', session_sub_id: 0001, username: ME, password: secret}
+    - {address: '192.0.2.9:17001'}
+    address: 233.252.0.9:30501
+    interface: eth1
+    source: 192.0.2.1
+    messages: 100
+- {name: alone, protocol: pitch, dataset: EDGX.PITCH, lines: [{name: A, address: '127.0.0.1:6'}], retransmit: {proxies: [{address: 'a:1'}], address: '127.0.0.1:7'}}
 - name: two
   protocol: itch
   dataset: XBOS.ITCH
@@ -174,6 +186,8 @@ log: {level: debug, format: json}
 	}
 	one, _ := lsg.ParseKey(keyOne)
 	two, _ := lsg.ParseKey(keyTwo)
+	hundred := arbiter.DefaultRequestConfig(2)
+	hundred.MessagesMax = 100
 	want := Config{
 		Feeds: []Feed{
 			{
@@ -207,6 +221,27 @@ log: {level: debug, format: json}
 				Providers: []Provider{{
 					Name: "defaults", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:3"), ReceiveBuffer: 32 << 20}},
 					Retransmit: Retransmit{Servers: []netip.AddrPort{addr("[2001:db8::1]:5")}, Addr: addr("[::]:0"), Limits: arbiter.DefaultRequestConfig(1)},
+				}},
+			},
+			{
+				Name: "unit", Protocol: gateway.PITCH, Publisher: publisher("BATS.PITCH"), GapDeadline: 50 * time.Millisecond,
+				StaleAfter: 50 * time.Millisecond, Silence: 3 * time.Second, FailBack: 5 * time.Second,
+				Providers: []Provider{{
+					Name: "unit", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:5"), ReceiveBuffer: 32 << 20}},
+					Retransmit: Retransmit{
+						Proxies: []GapProxy{
+							{Address: "gaps.example:17001", SessionSubID: "0001", Login: Login{"ME", "secret"}}, {Address: "192.0.2.9:17001"},
+						},
+						Addr: addr("233.252.0.9:30501"), Interface: "eth1", Source: addr("192.0.2.1:0").Addr(), Limits: hundred,
+					},
+				}},
+			},
+			{
+				Name: "alone", Protocol: gateway.PITCH, Publisher: publisher("EDGX.PITCH"), GapDeadline: 50 * time.Millisecond,
+				StaleAfter: 50 * time.Millisecond, Silence: 3 * time.Second, FailBack: 5 * time.Second,
+				Providers: []Provider{{
+					Name: "alone", Lines: []Line{{ID: arbiter.LineA, Addr: addr("127.0.0.1:6"), ReceiveBuffer: 32 << 20}},
+					Retransmit: Retransmit{Proxies: []GapProxy{{Address: "a:1"}}, Addr: addr("127.0.0.1:7"), Limits: arbiter.DefaultRequestConfig(1)},
 				}},
 			},
 			{

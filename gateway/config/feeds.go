@@ -125,15 +125,20 @@ func (r *reader) lines(p *Provider, owner func() string, v value, groups map[net
 			taken[l.ID] = true
 		}
 		r.socket(&l, v, found)
-		if l.Addr.IsValid() {
-			where := fmt.Sprintf("line %s of %s", l.ID, owner())
-			if other := groups[l.Addr]; other != "" {
-				found["address"].mistake(fmt.Sprintf("%s, which %s has", l.Addr, other), "an address for each line: a capture tells lines by it")
-			}
-			groups[l.Addr] = where
-		}
+		r.lineAddr(&l, owner, found, groups)
 		p.Lines = append(p.Lines, l)
 	})
+}
+
+// lineAddr checks that no other line has the address of a line.
+func (r *reader) lineAddr(l *Line, owner func() string, found map[string]value, groups map[netip.AddrPort]string) {
+	if !l.Addr.IsValid() {
+		return
+	}
+	if other := groups[l.Addr]; other != "" {
+		found["address"].mistake(fmt.Sprintf("%s, which %s has", l.Addr, other), "an address for each line: a capture tells lines by it")
+	}
+	groups[l.Addr] = fmt.Sprintf("line %s of %s", l.ID, owner())
 }
 
 func parseAddr(s string) (netip.AddrPort, error) {

@@ -109,8 +109,51 @@ var mistakes = []struct {
 		"etc/c.yaml:10:74: feeds[0].lines[5].receive_buffer: found 1, want a size from 4 KiB to 1073741823",
 	}},
 	{"retransmit", retransmitText("deep", "A", "{}"), []string{
-		"etc/c.yaml:5:17: feeds[0].retransmit: found no servers, want at least one",
-		"etc/c.yaml:5:17: feeds[0].retransmit: found retransmission of protocol deep, want none: only itch has it by datagrams",
+		"etc/c.yaml:5:17: feeds[0].retransmit: found no servers, want at least one, or of protocol pitch, proxies",
+		"etc/c.yaml:5:17: feeds[0].retransmit: found retransmission of protocol deep, want none: only itch and pitch have it",
+	}},
+	{"proxies of another protocol", retransmitText("itch", "A", "{proxies: [{address: 'a:1'}], address: '127.0.0.1:9'}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found proxies of protocol itch, want servers: it is asked for by datagrams, without a login",
+	}},
+	{"servers of another protocol", retransmitText("pitch", "A", "{servers: ['192.0.2.1:1']}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found servers of protocol pitch, want proxies: it is asked for by TCP, with a login",
+	}},
+	{"proxies of a protocol without", retransmitText("tops", "A", "{proxies: [{address: 'a:1'}], address: '127.0.0.1:9'}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found retransmission of protocol tops, want none: only itch and pitch have it",
+	}},
+	{"servers and proxies", retransmitText("pitch", "R", "{servers: ['192.0.2.1:1'], proxies: [{address: 'a:1'}], gap_max: 0}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found servers and proxies, want one of the two",
+		"etc/c.yaml:5:17: feeds[0].retransmit: found servers of protocol pitch, want proxies",
+		"etc/c.yaml:5:17: feeds[0].retransmit: found retransmission beside a line R, want one of the two",
+		"etc/c.yaml:5:82: feeds[0].retransmit.gap_max: found 0, want a whole number",
+	}},
+	{"proxies", retransmitText("pitch", "A", "{proxies: [{}, {address: nowhere, session_sub_id: lengthy, username: lengthy, password: hiddenhidden}, "+
+		"{address: 'a:1', user: x}, {address: 'a:1', session_sub_id: '0001'}, {address: 'a:1', session_sub_id: '0001'}]}"), []string{
+		"etc/c.yaml:5:17: feeds[0].retransmit: found no address, want one",
+		"etc/c.yaml:5:17: feeds[0].retransmit: found a gap_deadline of 50ms, want at least 52ms",
+		"etc/c.yaml:5:28: feeds[0].retransmit.proxies[0]: found no address, want one",
+		`etc/c.yaml:5:42: feeds[0].retransmit.proxies[1].address: found "nowhere", want a host and a port`,
+		"etc/c.yaml:5:67: feeds[0].retransmit.proxies[1].session_sub_id: found ",
+		"etc/c.yaml:5:86: feeds[0].retransmit.proxies[1].username: found ",
+		"etc/c.yaml:5:105: feeds[0].retransmit.proxies[1].password: found something else, want a password of 1 to 10 characters",
+		`etc/c.yaml:5:137: feeds[0].retransmit.proxies[2]: found unknown field "user", want one of address, session_sub_id, username, password`,
+		"etc/c.yaml:5:199: feeds[0].retransmit.proxies[4].address: found a:1 again, want each proxy once",
+	}},
+	{"no proxies", retransmitText("pitch", "A", "{proxies: [], address: '127.0.0.1:1'}"), []string{
+		"etc/c.yaml:5:27: feeds[0].retransmit.proxies: found no proxies, want at least one",
+		`etc/c.yaml:5:40: feeds[0].retransmit.address: found 127.0.0.1:1, which line A of feed "a" has, want an address for each line`,
+	}},
+	{"answers of proxies", retransmitText("pitch", "A", "{proxies: [{address: 'a:1'}], address: '127.0.0.1:0', interface: lo}"), []string{
+		"etc/c.yaml:5:56: feeds[0].retransmit.address: found 127.0.0.1:0, want a port",
+		"etc/c.yaml:5:82: feeds[0].retransmit.interface: found an interface, want none: 127.0.0.1 is no multicast group",
+	}},
+	{"answers of proxies by a group", retransmitText("pitch", "A", "{proxies: [{address: 'a:1'}], address: '239.1.1.1:1', source: '::1'}"), []string{
+		"etc/c.yaml:5:56: feeds[0].retransmit.address: found group 239.1.1.1 without an interface, want the name",
+		"etc/c.yaml:5:79: feeds[0].retransmit.source: found ::1, want a sender of the address family of 239.1.1.1",
+	}},
+	{"answers of servers by a group", retransmitText("itch", "A", "{servers: ['192.0.2.1:1'], interface: lo, source: 192.0.2.1}"), []string{
+		"etc/c.yaml:5:55: feeds[0].retransmit.interface: found interface beside servers, want none",
+		"etc/c.yaml:5:67: feeds[0].retransmit.source: found source beside servers, want none",
 	}},
 	{"retransmit servers", retransmitText("itch", "R", `{servers: [nowhere, "192.0.2.1:0", "192.0.2.1:1", "192.0.2.1:1", "[::1]:1", "239.1.1.1:1", "0.0.0.0:1"]}`), []string{
 		"etc/c.yaml:5:17: feeds[0].retransmit: found retransmission beside a line R, want one of the two",
@@ -135,6 +178,9 @@ var mistakes = []struct {
 	}},
 	{"retransmit and no time for it", strings.Replace(retransmitText("itch", "A", "{servers: ['192.0.2.1:1']}"), "    lines", "    gap_deadline: 11ms\n    lines", 1), []string{
 		"etc/c.yaml:6:17: feeds[0].retransmit: found a gap_deadline of 11ms, want at least 12ms: request_after, 2ms, and a timeout of 10ms for each of the servers, 1",
+	}},
+	{"spin server", strings.Replace(retransmitText("pitch", "A", "{servers: [{address: 'a:1', username: fiver, session_sub_id: 0001}]}"), "retransmit", "snapshots", 1), []string{
+		"etc/c.yaml:5:16: feeds[0].snapshots: found a username of 5 characters, want at most 4: it is for a spin server",
 	}},
 	{"no keys", small[:strings.Index(small, "    - {name: one")], []string{"subscribers.keys: found no keys, want at least one"}},
 	{"no subscribers", small[:strings.Index(small, "subscribers")], []string{"etc/c.yaml:1:1: found no subscribers, want them and their keys"}},

@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"tidegate/arbiter"
 	"tidegate/codec/moldudp64"
@@ -99,7 +101,7 @@ func (r *reader) ofProvider(p *Provider, owner func() string, groups map[netip.A
 		{"session", text(&p.Session, 1, moldudp64.SessionLen)},
 		{"lines", func(v value) { r.lines(p, owner, v, groups) }},
 		{"tcp", func(v value) { r.tcp(&p.TCP, v) }},
-		{"retransmit", func(v value) { r.retransmit(&p.Retransmit, v) }},
+		{"retransmit", func(v value) { r.retransmit(&p.Retransmit, owner, v, groups) }},
 		{"snapshots", func(v value) { r.snapshots(&p.Snapshots, v) }},
 	}
 }
@@ -150,7 +152,7 @@ func (r *reader) tcpFits(f *Feed, p *Provider, v value) {
 			v.mistake(fmt.Sprintf("line %s again", l.ID), "each line of a provider once")
 		}
 	}
-	if p.TCP.ID == arbiter.LineR && len(p.Retransmit.Servers) > 0 {
+	if p.TCP.ID == arbiter.LineR && p.Retransmit.Asks() {
 		v.mistake("retransmission beside a line R", "one of the two: answers come by line R")
 	}
 }
@@ -197,13 +199,29 @@ func (r *reader) snapshotsFit(f *Feed, p *Provider, v value) {
 			}
 		}
 	case gateway.PITCH:
+		for _, s := range p.Snapshots.Servers {
+			if n := len(s.Username); n > 4 {
+				v.mistake(fmt.Sprintf("a username of %d characters", n), "at most 4: it is for a spin server")
+			}
+		}
 	default:
 		v.mistake("snapshots of protocol "+f.Protocol.String(), "none: only itch and pitch have them")
 	}
 }
 
 func login(l *Login) []field {
-	return []field{{"username", text(&l.Username, 1, 6)}, {"password", text(&l.Password, 1, 10)}}
+	return []field{{"username", text(&l.Username, 1, 6)}, {"password", password(&l.Password)}}
+}
+
+// password takes the password of a Login, which no error shows.
+func password(to *string) func(value) {
+	return func(v value) {
+		s, ok := v.scalar()
+		if !ok || s == "" || len(s) > 10 || strings.ContainsFunc(s, unicode.IsControl) {
+			v.mistake("something else", "a password of 1 to 10 characters")
+		}
+		*to = s
+	}
 }
 
 func parseHostPort(s string) (string, error) {

@@ -34,7 +34,8 @@ type Channel struct {
 	// Pipeline is what the pipeline was made with. Protocol, publisher and midnight are those of all channels
 	// of the feed.
 	Pipeline gateway.Config
-	Servers  []netip.AddrPort // that were asked for retransmission, in order
+	Servers  []netip.AddrPort // that were asked for retransmission by datagrams, in order
+	Proxies  []string         // host and port of those that were asked by TCP, in order
 	Lines    []Line
 }
 
@@ -143,16 +144,18 @@ func (c *Channel) validate(taken *taken) error {
 }
 
 func (c *Channel) validateRetransmit() error {
-	limits := c.Pipeline.Retransmit
-	switch {
-	case limits == nil && len(c.Servers) > 0:
+	limits, servers := c.Pipeline.Retransmit, len(c.Servers)+len(c.Proxies)
+	switch protocol := c.Pipeline.Feed; {
+	case limits == nil && servers > 0:
 		return errors.New("servers without limits")
 	case limits == nil:
 		return nil
-	case limits.Servers != len(c.Servers):
-		return fmt.Errorf("limits for %d servers, but %d are named", limits.Servers, len(c.Servers))
-	case !c.Pipeline.Feed.Retransmits():
-		return fmt.Errorf("feed %s: has none by datagrams", c.Pipeline.Feed)
+	case limits.Servers != servers:
+		return fmt.Errorf("limits for %d servers, but %d are named", limits.Servers, servers)
+	case len(c.Servers) > 0 && !protocol.Retransmits():
+		return fmt.Errorf("feed %s: has none by datagrams", protocol)
+	case len(c.Proxies) > 0 && protocol != gateway.PITCH:
+		return fmt.Errorf("feed %s: has none by TCP", protocol)
 	}
 	return limits.Validate(c.Pipeline.Arbiter.GapDeadline)
 }

@@ -75,9 +75,42 @@ func TestGolden(t *testing.T) {
 	if n, ok := Records(records[0]); n != 1 || !ok || !Is(records[0]) || !IsInput(Addr, records[0]) || Name(records[0]) != magic {
 		t.Errorf("the record is not taken for one: %d, %t", n, ok)
 	}
-	head := []byte("TGLAYOUT\x01\x00\x00\x00\x01\x00\x00\x00")
+	head := []byte("TGLAYOUT\x02\x00\x00\x00\x01\x00\x00\x00")
 	if !bytes.HasPrefix(records[0], head) {
 		t.Errorf("header % x, want % x and a checksum", records[0][:headerLen], head)
+	}
+}
+
+// pitch is a gateway with a feed that asks proxies.
+func pitch() *Layout {
+	l := sample()
+	f := &l.Feeds[0]
+	f.Choice = providers.DefaultConfig("venue")
+	f.Channels = f.Channels[:1]
+	c := &f.Channels[0]
+	c.Pipeline.Feed, c.Pipeline.Arbiter.Session = gateway.PITCH, arbiter.Session{}
+	c.Servers, c.Proxies = nil, []string{"gaps.example:17001"}
+	return l
+}
+
+// Proxies are recorded by their names, and what is recorded without them is read whatever the version.
+func TestProxies(t *testing.T) {
+	records, err := Append(pitch())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `"retransmit":{"proxies":["gaps.example:17001"],"request_after":2000000,`; !bytes.Contains(records[0], []byte(want)) {
+		t.Errorf("%s\nhas no %s", records[0][headerLen:], want)
+	}
+	if got, err := Parse(records); err != nil || !reflect.DeepEqual(got, pitch()) {
+		t.Errorf("%+v, %v: want %+v", got, err, pitch())
+	}
+	if records, err = Append(sample()); err != nil {
+		t.Fatal(err)
+	}
+	records[0][len(magic)] = 1
+	if got, err := Parse(records); err != nil || !reflect.DeepEqual(got, sample()) {
+		t.Errorf("version 1: %+v, %v: want %+v", got, err, sample())
 	}
 }
 
@@ -149,6 +182,11 @@ func TestValidate(t *testing.T) {
 		"line R, to 0.0.0.0:0":   func(l *Layout) { l.Feeds[0].Channels[0].Lines[1].Addr = Addr },
 		"line?, to":              func(l *Layout) { l.Feeds[0].Channels[0].Lines[1].ID = 8 },
 		"line B, to":             func(l *Layout) { l.Feeds[0].Channels[1].Lines[0].Addr = l.Feeds[0].Channels[0].Lines[0].Addr },
+		"has none by TCP": func(l *Layout) {
+			c := &l.Feeds[0].Channels[0]
+			c.Servers, c.Proxies = nil, []string{"gaps.example:17001"}
+		},
+		"but 2 are named": func(l *Layout) { l.Feeds[0].Channels[0].Proxies = []string{"gaps.example:17001"} },
 	} {
 		l := sample()
 		change(l)
@@ -176,7 +214,7 @@ func TestParseRefuses(t *testing.T) {
 		is      error
 		want    string
 	}{
-		"newer":     {newer, ErrNewer, "of a newer version, 2, and this program knows 1"},
+		"newer":     {newer, ErrNewer, "of a newer version, 3, and this program knows 2"},
 		"nothing":   {nil, ErrDamaged, "0 of 0 records"},
 		"header":    {[][]byte{parts()[0][:headerLen-1]}, ErrDamaged, "no header"},
 		"version 0": {[][]byte{append([]byte(magic), make([]byte, 40)...)}, ErrDamaged, "version 0"},

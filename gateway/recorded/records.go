@@ -7,8 +7,9 @@ import (
 	"hash/crc32"
 )
 
-// Version is the version of the layouts that Append writes, and the newest that Parse reads.
-const Version = 1
+// Version is the version of the layouts that Append writes, and the newest that Parse reads. Version 2 has proxies;
+// without them it is as 1, which is read too.
+const Version = 2
 
 const (
 	magic      = "TGLAYOUT"

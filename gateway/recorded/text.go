@@ -56,7 +56,8 @@ type arbiterText struct {
 }
 
 type retransmitText struct {
-	Servers           []netip.AddrPort `json:"servers"`
+	Servers           []netip.AddrPort `json:"servers,omitempty"`
+	Proxies           []string         `json:"proxies,omitempty"`
 	RequestAfter      market.Nanos     `json:"request_after"`
 	Timeout           market.Nanos     `json:"timeout"`
 	MessagesMax       uint32           `json:"messages_max"`
@@ -118,7 +119,7 @@ func textOf(f *Feed) feedText {
 		}
 		if r := c.Pipeline.Retransmit; r != nil {
 			p.Retransmit = &retransmitText{
-				Servers: c.Servers, RequestAfter: r.RequestAfter, Timeout: r.Timeout, MessagesMax: r.MessagesMax,
+				Servers: c.Servers, Proxies: c.Proxies, RequestAfter: r.RequestAfter, Timeout: r.Timeout, MessagesMax: r.MessagesMax,
 				InFlightMax: r.InFlightMax, GapMax: r.GapMax, RequestsPerSecond: r.RequestsPerSecond,
 				MessagesPerSecond: r.MessagesPerSecond, FailuresMax: r.FailuresMax, RestMin: r.RestMin, RestMax: r.RestMax,
 			}
@@ -194,9 +195,9 @@ func (t *providerText) channel() Channel {
 		},
 	}}
 	if r := t.Retransmit; r != nil {
-		c.Servers = r.Servers
+		c.Servers, c.Proxies = r.Servers, r.Proxies
 		c.Pipeline.Retransmit = &arbiter.RequestConfig{
-			Servers: len(r.Servers), RequestAfter: r.RequestAfter, Timeout: r.Timeout, MessagesMax: r.MessagesMax,
+			Servers: len(r.Servers) + len(r.Proxies), RequestAfter: r.RequestAfter, Timeout: r.Timeout, MessagesMax: r.MessagesMax,
 			InFlightMax: r.InFlightMax, GapMax: r.GapMax, RequestsPerSecond: r.RequestsPerSecond,
 			MessagesPerSecond: r.MessagesPerSecond, FailuresMax: r.FailuresMax, RestMin: r.RestMin, RestMax: r.RestMax,
 		}

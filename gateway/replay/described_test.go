@@ -144,7 +144,7 @@ func TestDescribedRefuses(t *testing.T) {
 	two.Feeds = append(two.Feeds, second)
 	one, both := pcapOf(t, recordingOf(t, layoutOf("a"), oneMessage)...), pcapOf(t, recordingOf(t, two, oneMessage)...)
 	newer := recordingOf(t, layoutOf("a"), oneMessage)
-	newer[0].payload[8] = 2
+	newer[0].payload[8] = recorded.Version + 1
 	damaged := recordingOf(t, layoutOf("a"), oneMessage)
 	damaged[0].payload[100] ^= 1
 	other := arbiter.DefaultConfig()
@@ -157,7 +157,7 @@ func TestDescribedRefuses(t *testing.T) {
 		is   error
 		want string
 	}{
-		{pcapOf(t, newer...), replay.Options{}, recorded.ErrNewer, "of a newer version, 2"},
+		{pcapOf(t, newer...), replay.Options{}, recorded.ErrNewer, "of a newer version, 3"},
 		{pcapOf(t, damaged...), replay.Options{}, recorded.ErrDamaged, "checksum"},
 		{one, replay.Options{Publisher: market.NasdaqITCH}, replay.ErrDescribed, "its publisher is XSIM.ITCH, not XNAS.ITCH"},
 		{one, replay.Options{Midnight: noon}, replay.ErrDescribed, "its day begins at"},
