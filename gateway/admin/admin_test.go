@@ -86,6 +86,10 @@ func newWorld(t *testing.T) *world {
 	if c.Snapshots, err = recovery.NewSnapshots(recovery.DefaultConfig(), p, []recovery.Source{glimpse}, do); err != nil {
 		t.Fatal(err)
 	}
+	if c.Gaps, err = recovery.NewPitchGaps([]recovery.GapProxy{recovery.NewGapProxy("192.0.2.1:3", "0001", "me", "")}); err != nil {
+		t.Fatal(err)
+	}
+	c.Gaps.Send(arbiter.Request{Session: arbiter.SessionOfNumbers(1, 0), Seq: 1, Count: 1})
 	c.TCP = &TCPLine{ID: arbiter.LineB + 1, Address: "soup.example:1"}
 	if c.TCP.Line, err = recovery.NewSoupLine(soup.DefaultConfig(c.TCP.Address, "me", ""), p, do, nil); err != nil {
 		t.Fatal(err)

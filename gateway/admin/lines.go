@@ -31,7 +31,7 @@ func (m *Monitor) lines(r *FeedReport, f *channel, from *channelState, s *state)
 		line := lineReport(l, &from.ledger.Lines[l.Line])
 		line.take(&from.health[l.Line], s.loop.LastStamp)
 		line.Silent = r.Receiving && l.Line != arbiter.LineR && !heard(l, s)
-		if from.asks && l.Line == arbiter.LineR {
+		if from.asks && l.Line == arbiter.LineR && f.Pipeline.Config().Feed.Retransmits() {
 			line.Requests = requestsReport(&l.Requests)
 		}
 		if f.TCP != nil && j == len(of)-1 {

@@ -93,6 +93,7 @@ func (c collector) feeds(e emitter, s *state) {
 		})
 		if from.asks {
 			c.retransmit(e, name, &from.requests)
+			c.proxies(e, name, r.Retransmit.Proxies)
 		}
 		if from.rebuildable {
 			c.rebuilds(e, name, &from.rebuilds)
@@ -171,6 +172,7 @@ func (c collector) loop(e emitter, s *state) {
 	e.gauge("loop_batch_max", "Most datagrams that one read brought.", float64(s.loop.BatchMax))
 	e.counter("loop_spins", "Empty rounds after which the ingest loop looked again at once.", s.loop.Spins)
 	e.counter("loop_parks", "Empty rounds after which the ingest loop waited.", s.loop.Parks)
+	e.counter("loop_crowded", "Rounds that ended because the second thread of a split ingest loop was too far behind.", s.loop.Crowded)
 	e.counter("loop_clock_set", "Times that the machine's clock was set.", s.loop.ClockSet)
 	e.gauge("loop_clock_skew_seconds", "What the machine's clock is ahead of the gateway's, which draws near slowly.", float64(s.loop.ClockSkew)/1e9)
 	e.counter("loop_commands", "Commands that the ingest loop ran.", s.loop.Commands)

@@ -53,6 +53,7 @@ type Channel struct {
 	Name      string // as the loop calls it
 	Pipeline  *gateway.Pipeline
 	Lines     *providers.Lines
+	Gaps      *recovery.PitchGaps // nil: nobody is asked for retransmission by TCP
 	Snapshots *recovery.Snapshots // nil: there are no servers
 	TCP       *TCPLine            // nil: there is none
 }
@@ -226,7 +227,7 @@ func (m *Monitor) Feeds(ctx context.Context) (*FeedsReport, error) {
 		At: s.at, Ring: RingReport(ring), Capture: m.capture(), Journal: m.journal(), Postgres: m.postgres(), Providers: m.providers(s),
 		Loop: LoopReport{
 			Polls: s.loop.Polls, Batches: s.loop.Batches, BatchMax: s.loop.BatchMax,
-			Spins: s.loop.Spins, Parks: s.loop.Parks, Commands: s.loop.Commands,
+			Spins: s.loop.Spins, Parks: s.loop.Parks, Crowded: s.loop.Crowded, Commands: s.loop.Commands,
 			ClockSet: s.loop.ClockSet, ClockSkew: int64(s.loop.ClockSkew),
 		},
 	}
@@ -288,6 +289,9 @@ func (m *Monitor) feed(i int, s *state) FeedReport {
 	m.lines(&r, f, from, s)
 	if from.asks {
 		r.Retransmit = retransmitReport(&from.requests)
+		if f.Gaps != nil {
+			r.Retransmit.Proxies = f.Gaps.Counts()
+		}
 	}
 	if from.rebuildable {
 		r.Rebuilds = &from.rebuilds

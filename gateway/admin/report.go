@@ -5,6 +5,7 @@ import (
 
 	"tidegate/arbiter"
 	"tidegate/gateway"
+	"tidegate/gateway/recovery"
 )
 
 // Times in reports are of the machine's clock; those of datagrams are the kernel's. Missing times are
@@ -75,6 +76,8 @@ type FeedReport struct {
 // A RetransmitReport is the account of requests for retransmission.
 type RetransmitReport struct {
 	Servers []ServerReport `json:"servers"`
+	// Proxies says what became of requests by TCP, by server, left out where they go by datagrams.
+	Proxies []recovery.GapCounts `json:"proxies,omitempty"`
 	// TooLarge are missing ranges that were not asked for because they have too many messages.
 	TooLarge arbiter.GapTally `json:"too_large"`
 	// The rest are times that a request had to wait: because the budget was spent, because too many were in
@@ -117,7 +120,7 @@ type LineReport struct {
 	ReceiveBufferAsked int                `json:"receive_buffer_asked"`
 	Warning            string             `json:"warning,omitempty"`
 	Ledger             arbiter.LineLedger `json:"ledger"`
-	Requests           *RequestsReport    `json:"requests,omitempty"` // of a line R that answers come by
+	Requests           *RequestsReport    `json:"requests,omitempty"` // of a line R that requests leave by
 	Judged             *BreakerReport     `json:"judged,omitempty"`   // of every line but R
 	TCP                *TCPReport         `json:"tcp,omitempty"`      // of a line that comes by a connection
 }
@@ -158,6 +161,7 @@ type LoopReport struct {
 	BatchMax int    `json:"batch_max"`
 	Spins    uint64 `json:"spins"`
 	Parks    uint64 `json:"parks"`
+	Crowded  uint64 `json:"crowded"` // polls that ended because the second thread, if there is one, was too far behind
 	Commands uint64 `json:"commands"`
 
 	ClockSet  uint64 `json:"clock_set"`     // times that the machine's clock was set

@@ -3,11 +3,13 @@
 package admin
 
 import (
+	"strconv"
 	"strings"
 
 	"tidegate/arbiter"
 	"tidegate/gateway"
 	"tidegate/gateway/lines"
+	"tidegate/gateway/recovery"
 )
 
 // This file reports what is done about messages that the lines have lost: requests for retransmission, and
@@ -43,6 +45,31 @@ func (c collector) retransmit(e emitter, feed string, l *arbiter.RequestLedger) 
 	})
 }
 
+// proxies shows what became of requests by TCP. Each proxy has its number as a label, as a server that is asked by
+// datagrams has.
+func (c collector) proxies(e emitter, feed string, proxies []recovery.GapCounts) {
+	for i := range proxies {
+		p, labels := &proxies[i], []string{"feed", feed, "server", strconv.Itoa(i)}
+		e.gauge("feed_retransmit_proxy_ready", "1 if there is a session with the gap request proxy.", truth(p.Ready), labels...)
+		for _, count := range []struct {
+			name, sentence string
+			value          uint64
+		}{
+			{"requests", "Requests for the gap request proxy.", p.Requests},
+			{"accepted", "Requests that the gap request proxy accepted.", p.Accepted},
+			{"refused", "Requests that the gap request proxy refused.", p.Refused},
+			{"unanswered", "Requests that the gap request proxy did not answer.", p.Unanswered},
+			{"lost", "Requests that were lost with the session.", p.Lost},
+			{"unsent", "Requests that could not be sent, because there was no session or too much to send.", p.Unsent},
+			{"dials", "Connections with the gap request proxy that were tried.", p.Dials},
+			{"logins", "Logins that the gap request proxy accepted.", p.Logins},
+			{"logins_refused", "Logins that the gap request proxy refused.", p.LoginsRefused},
+		} {
+			e.counter("feed_retransmit_proxy_"+count.name, count.sentence, count.value, labels...)
+		}
+	}
+}
+
 // cutServer splits "server_0.asked.requests" into 0 and "asked.requests".
 func cutServer(counter string) (server, rest string, ok bool) {
 	after, ok := strings.CutPrefix(counter, "server_")
@@ -74,7 +101,7 @@ func (c collector) rebuilds(e emitter, feed string, r *gateway.RebuildCounts) {
 	e.gauge("feed_rebuild_kept_bytes_max", "Most bytes of messages that a rebuild kept.", float64(r.KeptMax), "feed", feed)
 }
 
-// requests shows what became of requests and answers at the socket of a line R.
+// requests shows what became of requests and answers at the socket of a line R, where requests go by datagrams.
 func (c collector) requests(e emitter, labels []string, r *RequestsReport) {
 	e.counter("line_requests_sent", "Requests for retransmission that were sent.", r.Sent, labels...)
 	e.counter("line_requests_failed", "Requests for retransmission that could not be sent.", r.Failed, labels...)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tidegate/gateway"
+	"tidegate/gateway/recovery"
 )
 
 // What is asked for again is reported: by the channel, by each server, and at the socket of line R.
@@ -22,6 +23,9 @@ func TestRetransmitReport(t *testing.T) {
 	if s.Number != 0 || s.Requests.Requests == 0 || s.Requests.Messages == 0 || s.TimedOut.Requests == 0 ||
 		s.Answered.Requests != 0 || s.Rests == 0 || s.State == "serving" || s.State == "" {
 		t.Errorf("a server that does not answer: %+v", s)
+	}
+	if p := f.Retransmit.Proxies; len(p) != 1 || p[0] != (recovery.GapCounts{Address: "192.0.2.1:3", Requests: 1, Unsent: 1}) {
+		t.Errorf("proxies %+v", p)
 	}
 	line := &f.Lines[2]
 	if r := line.Requests; line.Name != "R" || r == nil || r.Sent != s.Requests.Requests || r.Failed != 0 || r.Strangers != 1 || r.LastError != "" {
