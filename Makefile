@@ -17,12 +17,17 @@ SEED      ?= 1
 FRESH     ?= 0
 ONLY      ?=
 KEEP      ?=
+# Rounds in which the gateway is killed and PostgreSQL crashes, and in which a process that only drains is.
+# For how long PostgreSQL is stopped under load.
+CRASHES   ?= 500
+DRAINS    ?= 500
+OUTAGE    ?= 60s
 
 # Linters are pinned and run from the module cache; they are no dependency of the module.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: help demo build test setup lint unit race sim soak planted check bench fuzz clean
+.PHONY: help demo build test setup lint unit race sim soak worlds crashes planted check bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,9 +63,16 @@ sim: setup ## simulated worlds: SEEDS=n from SEED=n, FRESH=n more, ONLY=kinds, K
 	@cd internal/sim && $(GO) test -count=1 -timeout 0 -run '^TestWorlds$$' \
 	  -sim.seeds=$(SEEDS) -sim.seed=$(SEED) -sim.fresh=$(FRESH) -sim.only="$(ONLY)" -sim.keep="$(KEEP)"
 
-soak: setup ## ten thousand simulated worlds, or SEEDS=n, while there is nothing better to do
+soak: worlds crashes ## what takes hours, while there is nothing better to do: worlds, then crashes
+
+worlds: setup ## ten thousand simulated worlds, or SEEDS=n, with low priority
 	@cd internal/sim && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestWorlds$$' \
 	  -sim.seeds=$(if $(filter file,$(origin SEEDS)),10000,$(SEEDS)) -sim.seed=$(SEED) -sim.fresh=$(FRESH)
+
+crashes: setup ## kill the gateway CRASHES=n and a drainer DRAINS=n times, crash PostgreSQL, stop it for OUTAGE=time
+	@cd cmd/tidegate && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestCrashes$$' -rounds $(CRASHES) -v
+	@cd sinks/postgres && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestKilled$$' -rounds $(DRAINS) -v
+	@cd cmd/tidegate && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestE2EPostgres$$' -outage $(OUTAGE) -v
 
 planted: setup ## bugs are planted in the code, one by one, and simulated worlds must catch each
 	@cd internal/sim && $(GO) test -count=1 -timeout 0 -run '^TestPlantedBugs$$' -v -sim.plant | grep -v '^==='
