@@ -2,6 +2,7 @@ package orders
 
 import (
 	"tidegate/book/match"
+	"tidegate/market"
 )
 
 // A SessionID names a session of the configuration. It is not 0. Session numbers go into match.Input.
@@ -163,6 +164,12 @@ type Report struct {
 	Ticket Ticket
 	// First is for Repeated.
 	First uint64
+	// Message is the number of the first ITCH message that tells of it, 0 if none does: see AppendMessage.
+	Message uint64
+	// PrevPrice and PrevDisplayed are what the order had before: its price (market.UndefPrice for none), and
+	// what it showed.
+	PrevPrice     market.Price
+	PrevDisplayed market.Size
 	// ID is the present ClientID of the order; if there is no order, that of the request.
 	ID ClientID
 	// PrevID is the one before, where Event.Kind is Replaced, and the Target of a Replace, Reduce or Cancel
@@ -178,4 +185,6 @@ type Report struct {
 	// Copy marks a report about an order of another session of the account, to the session whose request
 	// changed it.
 	Copy bool
+	// Printed is for the second side of a trade in an auction: the first side's message counts the trade.
+	Printed bool
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tidegate/book/match"
+	"tidegate/market"
 )
 
 // A Core is what the gate does, without threads, files and clocks: accounts, ids and engines, as a
@@ -105,3 +106,12 @@ func (c *Core) Index() uint64 { return c.desk.index }
 
 // Settled reports whether all that was applied is settled: only then can the state be written down.
 func (c *Core) Settled() bool { return c.desk.flights.len() == 0 }
+
+// Engine returns the engine of an instrument, nil if there is none. It is for looking.
+func (c *Core) Engine(id market.InstrumentID) *match.Engine {
+	n := c.desk.byInstrument.find(uint64(id))
+	if n == 0 {
+		return nil
+	}
+	return c.engines[c.desk.instruments[n].loop]
+}

@@ -14,6 +14,7 @@ type desk struct {
 
 	index, settled uint64 // of the last entry that was decided, and settled
 	trades         uint64 // numbers given out
+	told, messages uint64 // reports in all, and ITCH messages
 	killed         bool   // all accounts
 
 	instruments []instrument // by number, from 1

@@ -98,7 +98,7 @@ func (r *restorer) bytes(b []byte) {
 
 func (r *restorer) restore(s *settings) error {
 	d := r.desk
-	d.index, d.trades, d.killed = r.word(), r.word(), r.word() == 1
+	d.index, d.trades, d.told, d.messages, d.killed = r.word(), r.word(), r.word(), r.word(), r.word() == 1
 	d.settled = d.index
 	if n := r.word(); n != uint64(len(s.Instruments)) {
 		return fmt.Errorf("%d instruments, settings of %d", n, len(s.Instruments))

@@ -33,7 +33,7 @@ func (d *desk) settle(events []match.Event, reports []Report) []Report {
 	for left := f.loops; left != 0; left &= left - 1 {
 		parts++
 	}
-	trade := uint64(0)
+	trade, printed := uint64(0), false
 	for i := range events {
 		ev := &events[i]
 		switch ev.Kind {
@@ -45,17 +45,21 @@ func (d *desk) settle(events []match.Event, reports []Report) []Report {
 			ev.Size = canceled
 		case match.Executed:
 			if ev.Match != trade {
-				trade = ev.Match
+				trade, printed = ev.Match, false
 				d.trades++
 			}
 			ev.Match = d.trades
+			d.event(f, ev, printed)
+			printed = d.reports[len(d.reports)-1].Message != 0
+			continue
 		}
-		d.event(f, ev)
+		d.event(f, ev, false)
 	}
 	if f.order != 0 && f.kind == EntryRequest {
 		d.landed(f)
 	}
 	d.finish(f, start)
+	d.told += uint64(len(d.reports) - start)
 	d.flights.head++
 	reports, d.reports = d.reports, nil
 	return reports
@@ -66,7 +70,7 @@ func (d *desk) answer(f *flight, kind ReportKind) *Report {
 	s := &d.sessions[f.session]
 	s.reports++
 	d.reports = append(d.reports, Report{
-		Kind: kind, To: s.id, Number: s.reports, Index: f.index, Ticket: f.ticket, Request: f.request, ID: f.recordOf, Echo: f.echo,
+		Kind: kind, PrevPrice: market.UndefPrice, To: s.id, Number: s.reports, Index: f.index, Ticket: f.ticket, Request: f.request, ID: f.recordOf, Echo: f.echo,
 		Event: match.Event{Session: uint32(s.id), Price: market.UndefPrice, Side: market.NoSide},
 	})
 	return &d.reports[len(d.reports)-1]
@@ -100,12 +104,12 @@ func (d *desk) finish(f *flight, start int) {
 }
 
 // event does what an event means for accounts, and reports it.
-func (d *desk) event(f *flight, ev *match.Event) {
+func (d *desk) event(f *flight, ev *match.Event, printed bool) {
 	n := uint32(0)
 	if ev.OrderID != 0 && ev.Kind != match.Rejected {
 		n = d.byOrder.find(ev.OrderID)
 	}
-	r := Report{Kind: FromEngine, Index: f.index}
+	r := Report{Kind: FromEngine, Index: f.index, PrevPrice: market.UndefPrice}
 	if f.session != 0 && ev.Reason != match.ReasonExpired {
 		r.Ticket, r.Request = f.ticket, f.request
 	}
@@ -114,6 +118,7 @@ func (d *desk) event(f *flight, ev *match.Event) {
 		return
 	}
 	o := d.orders.at(n)
+	r.PrevPrice, r.PrevDisplayed, r.Printed = o.price, o.displayed, printed
 	mine := r.Ticket
 	if o.session != f.session {
 		r.Ticket, r.Request = 0, 0
@@ -140,7 +145,7 @@ func (d *desk) event(f *flight, ev *match.Event) {
 		// Who asked for it hears of it too.
 		s := &d.sessions[f.session]
 		s.reports++
-		r.Copy, r.To, r.Number, r.AccountNumber, r.Ticket, r.Request = true, s.id, s.reports, 0, mine, f.request
+		r.Copy, r.To, r.Number, r.AccountNumber, r.Message, r.Ticket, r.Request = true, s.id, s.reports, 0, 0, mine, f.request
 		d.reports = append(d.reports, r)
 	}
 	if ev.Open == 0 && (ev.Kind == match.Executed || ev.Kind == match.Canceled) {
@@ -178,6 +183,12 @@ func (d *desk) report(r *Report, session, account uint32) {
 		r.AccountNumber = a.reports
 	}
 	r.Event.Input = 0
+	if n := d.byInstrument.find(uint64(r.Event.Instrument)); n != 0 {
+		if count := r.MessageCount(&d.instruments[n].Instrument); count > 0 {
+			r.Message = d.messages + 1
+			d.messages += uint64(count)
+		}
+	}
 	d.reports = append(d.reports, *r)
 }
 

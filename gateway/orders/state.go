@@ -14,7 +14,7 @@ import (
 // Words goes over the state as 64-bit words: all that decides what later entries do, in an order that
 // depends on nothing else; settings apart, which are entries. Everything has to be settled.
 //
-//	core        index of the last entry, trades, 1 if all are killed
+//	core        index of the last entry, trades, reports, messages, 1 if all are killed
 //	            number of instruments; of each id, last ask
 //	            number of sessions; of each id, reports, last ticket, ticket when it was lost,
 //	            8 fences: ticket, account, instrument<<8 | side;
@@ -64,7 +64,7 @@ func oneIf(b bool) uint64 {
 }
 
 func (d *desk) words(w *words) {
-	w.put(d.index, d.trades, oneIf(d.killed))
+	w.put(d.index, d.trades, d.told, d.messages, oneIf(d.killed))
 	w.put(uint64(len(d.instruments) - 1))
 	for i := 1; i < len(d.instruments); i++ {
 		w.put(uint64(d.instruments[i].ID), uint64(d.instruments[i].ask))

@@ -117,6 +117,3 @@ func (s *slab[T]) give(i uint32) {
 	*s.at(i) = zero
 	s.free = append(s.free, i)
 }
-
-// live returns how many records are out.
-func (s *slab[T]) live() int { return max(0, int(s.next)-1-len(s.free)) }

@@ -105,7 +105,7 @@ var layers = []layer{
 		why: "who looks at the gateway knows what it looks at, and nobody there knows who looks",
 	},
 	{
-		packages: "gateway/orders", only: []string{"market", "book/...", "sinks/journal", "internal/clock", "internal/vfs"},
+		packages: "gateway/orders", only: []string{"market", "codec/itch50", "book/...", "sinks/journal", "internal/clock", "internal/vfs"},
 		never: []string{"os/...", "net/..."},
 		why:   "the gate turns requests into matched orders and keeps its promises on disk: how requests come and reports go is for those around it",
 	},

@@ -11,11 +11,18 @@ import (
 )
 
 // Instruments are those that generated entries are about: shares that are paid in asset 1; one that is paid in
-// the asset of another; one in parts of a unit. They are those of matchtest, with assets.
+// the asset of another, at prices that ITCH does not have; one in parts of a unit. They are those of
+// matchtest, with assets and larger prices.
 var Instruments = []orders.Instrument{
-	{Instrument: matchtest.Instruments[0], Symbol: "ONE", Base: 2, Quote: 1, SizeMax: 60},
-	{Instrument: matchtest.Instruments[1], Symbol: "TWO", Base: 3, Quote: 2, BaseUnit: 7},
-	{Instrument: matchtest.Instruments[2], Symbol: "SEVEN", Base: 4, Quote: 1, BaseUnit: 1, PriceFor: 500},
+	{Instrument: larger(0), Symbol: "ONE", Base: 2, Quote: 1, SizeMax: 60},
+	{Instrument: larger(1), Symbol: "TWO", Base: 3, Quote: 2, BaseUnit: 7},
+	{Instrument: larger(2), Symbol: "SEVEN", Base: 4, Quote: 1, BaseUnit: 1, PriceFor: 500},
+}
+
+func larger(n int) match.Instrument {
+	in := matchtest.Instruments[n]
+	in.TickSize *= 1000
+	return in
 }
 
 // Config is for generated entries: small, so that limits are reached.
@@ -50,14 +57,14 @@ func NewGenerator(dice matchtest.Dice, engines int) *Generator {
 		case 0:
 			a.Unchecked = true
 		default:
-			a.Deposit[1] = orders.MoneyOf(int64(400_000 * i))
-			a.Deposit[2] = orders.Units(int64(50 * i))
+			a.Deposit[1] = orders.MoneyOf(int64(400_000_000 * i))
+			a.Deposit[2] = orders.Units(int64(1000 * i))
 			a.Deposit[3], a.Deposit[4] = orders.MoneyOf(400), orders.MoneyOf(200)
 			a.Credit[4] = orders.MoneyOf(int64(100 * i))
 			a.OrdersMax = uint32(6 * i)
 		}
 		if i == 3 {
-			a.NotionalMax = orders.MoneyOf(150_000)
+			a.NotionalMax = orders.MoneyOf(150_000_000)
 		}
 		g.setting(orders.EntryAccount, orders.Setting{Account: &a})
 	}
@@ -143,7 +150,7 @@ func (g *Generator) next() orders.Entry {
 	case k < 98:
 		g.adjusts++
 		return orders.Entry{Kind: orders.EntryAdjust, Setting: &orders.Setting{Adjust: &orders.AdjustSetting{
-			Account: orders.AccountID(1 + g.dice(4)), Asset: orders.AssetID(1 + g.dice(4)), Amount: orders.MoneyOf(int64(g.dice(100_000))), Reference: g.adjusts - g.dice(2),
+			Account: orders.AccountID(1 + g.dice(4)), Asset: orders.AssetID(1 + g.dice(4)), Amount: orders.MoneyOf(int64(g.dice(100_000_000))), Reference: g.adjusts - g.dice(2),
 		}}}
 	case k < 99:
 		in.SizeMax = market.Size(20 + g.dice(60))

@@ -17,6 +17,8 @@ type Plain struct {
 	index       uint64
 	settled     uint64
 	trades      uint64
+	told        uint64
+	messages    uint64
 	killed      bool
 	instruments []*instrument
 	sessions    []*session

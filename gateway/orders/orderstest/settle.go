@@ -30,9 +30,16 @@ func (p *Plain) settle() {
 		} else {
 			r.Ticket, r.Request = f.entry.Ticket, f.entry.Request.Kind
 		}
+		if in := p.instrument(r.Event.Instrument); in != nil && !r.Copy {
+			if n := uint64(r.MessageCount(&in.Instrument)); n > 0 {
+				r.Message = p.messages + 1
+				p.messages += n
+			}
+		}
+		p.told++
 		mine = append(mine, r)
 	}
-	answer := orders.Report{ID: f.entry.Request.ID, Echo: f.entry.Request.Echo}
+	answer := orders.Report{ID: f.entry.Request.ID, Echo: f.entry.Request.Echo, PrevPrice: market.UndefPrice}
 	answer.Event = match.Event{Price: market.UndefPrice, Side: market.NoSide}
 	if f.session != nil {
 		answer.Event.Session = uint32(f.session.ID)
@@ -91,9 +98,9 @@ func (p *Plain) defined(f *flight) {
 }
 
 func (p *Plain) events(f *flight, tell func(orders.Report, *session, *account)) {
-	parts, canceled, trade := len(f.engines), market.Size(0), uint64(0)
+	parts, canceled, trade, printed := len(f.engines), market.Size(0), uint64(0), uint64(0)
 	for _, ev := range f.events {
-		r := orders.Report{Kind: orders.FromEngine}
+		r := orders.Report{Kind: orders.FromEngine, PrevPrice: market.UndefPrice}
 		if ev.Kind == match.MassCanceled {
 			canceled += ev.Size
 			if parts--; parts > 0 {
@@ -124,10 +131,16 @@ func (p *Plain) events(f *flight, tell func(orders.Report, *session, *account)) 
 			tell(r, to, f.account)
 			continue
 		}
+		r.PrevPrice, r.PrevDisplayed = o.price, o.displayed
+		r.Printed = ev.Kind == match.Executed && printed == ev.Match
 		p.about(f, o, &ev, &r)
 		r.Event = ev
 		r.ID, r.Echo = o.client, o.echo
+		was := p.messages
 		tell(r, o.session, o.account)
+		if ev.Kind == match.Executed && p.messages != was {
+			printed = ev.Match
+		}
 		if f.session != nil && o == f.order && o.session != f.session && f.entry.Request.Kind != orders.New && ev.Reason != match.ReasonExpired {
 			r.Copy = true
 			tell(r, f.session, nil)
@@ -201,7 +214,7 @@ func (p *Plain) landed(f *flight) {
 // Words returns what orders.Core.Words goes over.
 func (p *Plain) Words() []uint64 {
 	one := map[bool]uint64{true: 1}
-	w := []uint64{p.index, p.trades, one[p.killed], uint64(len(p.instruments))}
+	w := []uint64{p.index, p.trades, p.told, p.messages, one[p.killed], uint64(len(p.instruments))}
 	put := func(all ...uint64) { w = append(w, all...) }
 	bytes := func(b []byte) {
 		for ; len(b) > 0; b = b[8:] {
