@@ -222,6 +222,3 @@ func problemOfVerdict(v orders.Verdict) *problem {
 	p.reason = v.String()
 	return p
 }
-
-// nanos is a duration as market has it.
-func nanos(d time.Duration) market.Nanos { return market.Nanos(d) }

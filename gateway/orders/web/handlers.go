@@ -153,7 +153,6 @@ func (s *Server) ask(q *request, r *orders.Request) (reports []orders.Report, mo
 		if reports, more, p = q.desk.first(last); p != nil {
 			return nil, false, p
 		}
-		last = &reports[len(reports)-1]
 	}
 	for i := range reports {
 		if reports[i].ID == r.ID && !sameRequest(&reports[i].Echo, &fingerprint) {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,15 +20,13 @@ func theDocument(t *testing.T) node {
 	return doc
 }
 
-// at returns what is at a path inside a node.
+// in returns what is at a path inside a node.
 func in(n node, path ...string) node {
 	for _, p := range path {
 		n, _ = n[p].(node)
 	}
 	return n
 }
-
-func keysOf(n node) []string { return slices.Sorted(maps.Keys(n)) }
 
 // Every handler is in the document, and everything in it has a handler.
 func TestDocumentHasTheOperations(t *testing.T) {
