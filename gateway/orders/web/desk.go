@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tidegate/gateway/orders"
-	"tidegate/market"
 )
 
 // A desk is a key's session of the gate. It is attached as long as the server runs: requests come and go,
