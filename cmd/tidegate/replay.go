@@ -22,7 +22,7 @@ import (
 )
 
 type replayCmd struct {
-	Files       []string       `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. - is standard input. Give an A and a B capture as two files."`
+	Files       []string       `arg:"" name:"file" help:"Captures (pcap, pcapng) of ITCH over MoldUDP64, of IEX DEEP or TOPS; ITCH 5.0 files; DBN files. Plain, gzip or zstd. - is standard input. A directory that a gateway recorded to. Give an A and a B capture as two files."`
 	Out         *string        `short:"o" placeholder:"FILE" help:"Write what is published, in DBN: to a file whose name ends in .dbn or .dbn.zst, or to standard output (-). A file that exists is replaced when the new one is complete; an interrupt leaves it, and what there is in FILE.partial."`
 	Schema      string         `short:"s" default:"mbo" help:"Schema of the output: ${schemas}."`
 	Book        []string       `short:"b" placeholder:"SYMBOL" help:"Print this symbol's book at the end. May be repeated."`
@@ -36,6 +36,7 @@ type replayCmd struct {
 	GapDeadline *time.Duration `placeholder:"TIME" help:"How long a missing message is waited for before its gap is announced: 0s to 1m. Default: ${gap_deadline}, or what the recording says."`
 	Retransmit  []string       `placeholder:"ADDRESS" help:"Retransmit server that the recorded gateway asked; what came from it is taken as answers. One for each, in the order of its configuration."`
 	Feed        string         `placeholder:"NAME" help:"Feed of a recording to write; default: all, which only consolidated schemas can."`
+	Epoch       uint64         `placeholder:"N" help:"Start of the gateway to replay, of a directory that it recorded to; see journal stat. Default: the last."`
 	AsFound     bool           `help:"Take a recording as a capture of any origin: find channels and lines, and leave out what its gateway decided."`
 	Quiet       bool           `short:"q" help:"No progress bar."`
 	Strict      bool           `help:"Exit with code ${exit_imperfect} if anything was cut, malformed, lost or faulty."`
@@ -61,7 +62,7 @@ func replayVars() map[string]string {
 
 // options turns the command line into what package replay wants.
 func (c *replayCmd) options() (opt replay.Options, err error) {
-	opt = replay.Options{Paths: c.Files, TypedLengths: c.ZeroLengths, AsFound: c.AsFound, Feed: c.Feed}
+	opt = replay.Options{Paths: c.Files, TypedLengths: c.ZeroLengths, AsFound: c.AsFound, Feed: c.Feed, Epoch: c.Epoch}
 	if c.Out != nil { // an empty name is one that a script has lost
 		if opt.Out = *c.Out; opt.Out != stdName && !strings.HasSuffix(opt.Out, ".dbn") && !strings.HasSuffix(opt.Out, ".dbn.zst") {
 			return opt, fmt.Errorf("--out %q: the output is DBN: want a name that ends in .dbn or .dbn.zst, or %s for standard output",

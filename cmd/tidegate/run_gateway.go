@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -23,7 +22,6 @@ import (
 	"tidegate/gateway/derive"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
-	"tidegate/gateway/recorded"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	"tidegate/market"
@@ -46,7 +44,7 @@ type liveGateway struct {
 	subscribers  *egress.Server
 	certificate  atomic.Pointer[tls.Certificate]
 	recorder     *capture.Recorder // nil: nothing is recorded
-	recording    string            // the name of its file
+	recording    string            // the name of its file, or directory
 	admin        *admin.Server     // nil: not wanted
 
 	// What start has started, for stop to end.
@@ -89,7 +87,7 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 		return nil, err
 	}
 	loopConfig.Feeds, loopConfig.Begin = g.channels(), g.onThread
-	loopConfig.Tap, loopConfig.Sources = g.onDatagram, cfg.Capture.File != ""
+	loopConfig.Tap, loopConfig.Sources = g.onDatagram, cfg.Capture.Wanted()
 	loopConfig.OnTick, loopConfig.Publish, loopConfig.Wake = g.onTick, g.publish, g.onPublished
 	if g.loop, err = lines.New(loopConfig); err != nil {
 		return nil, err
@@ -178,21 +176,11 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		Loop: g.loop, Feeds: watched, Ring: g.ring, Subscribers: g.subscribers.Stats, Sessions: g.subscribers.Sessions,
 		Latency: g.latency, Consolidated: admin.Consolidated{Dataset: g.cfg.Consolidated.Dataset, Stream: g.consolidated},
 	}
-	if c := g.cfg.Capture; c.File != "" {
-		layout, err := recorded.Append(g.layout())
-		if err != nil {
-			return fmt.Errorf("recording: %w", err)
-		}
-		g.recording = config.CapturePath(c.File, time.Now())
-		if g.recorder, err = capture.Create(capture.Config{
-			Path: g.recording, QueueBytes: c.QueueBytes,
-			Alarm: func(err error) { g.log.Error("recording has stopped", "error", err) },
-		}); err != nil {
+	if g.cfg.Capture.Wanted() {
+		if err := g.openRecorder(); err != nil {
 			return err
 		}
-		g.recordLayout(layout)
 		sources.Capture, sources.CapturePath = g.recorder, g.recording
-		g.log.Info("recording", "file", g.recording)
 	}
 	if g.keeper != nil {
 		sources.Journal, sources.JournalDir = g.keeper.journal, g.cfg.Journal.Dir
@@ -418,7 +406,7 @@ func (g *liveGateway) stop(reason string) error {
 	}
 	g.drain.close()
 	if g.recorder != nil && g.endRecorder == nil {
-		errs = append(errs, g.discardRecording())
+		errs = append(errs, g.recorder.Discard()) // it never began
 	}
 	if g.endRecorder != nil {
 		g.endRecorder()
@@ -432,13 +420,6 @@ func (g *liveGateway) stop(reason string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// discardRecording removes a recording that never began, so that its name is free for the next start.
-func (g *liveGateway) discardRecording() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return errors.Join(g.recorder.Run(ctx), os.Remove(g.recording))
 }
 
 // reload takes keys, limits and the certificate from the configuration again. What else has changed is

@@ -148,11 +148,20 @@ type Key struct {
 	Disabled bool
 }
 
-// Capture is the recording of what comes in.
+// Capture is the recording of what comes in: to a file, or to a directory of segments. Without either nothing is
+// recorded.
 type Capture struct {
-	File       string // "" for none; see CapturePath
+	File       string // pcap; see CapturePath
+	Dir        string
 	QueueBytes int
+	// What follows is for a directory.
+	SpillBytes  int // memory in which datagrams wait while the disk lags, beside the queue
+	RetainAge   time.Duration
+	RetainBytes int // of all segments; 0: no limit
 }
+
+// Wanted reports whether anything is to be recorded.
+func (c *Capture) Wanted() bool { return c.File != "" || c.Dir != "" }
 
 // Admin is the HTTP interface for those who run the gateway.
 type Admin struct {
@@ -182,7 +191,7 @@ func Defaults() Config {
 				SubscriptionsMax: 1000, SymbolsMax: 50_000, InputBytesMax: 4 << 20, HandshakesMax: 256,
 			},
 		},
-		Capture: Capture{QueueBytes: 32 << 20},
+		Capture: Capture{QueueBytes: 32 << 20, SpillBytes: 256 << 20},
 		Journal: Journal{
 			Schemas:     []dbn.Schema{dbn.SchemaMBO, dbn.SchemaTrades, dbn.SchemaBBO1s, dbn.SchemaOHLCV1m, dbn.SchemaDefinition, dbn.SchemaStatus},
 			CommitEvery: 2 * time.Millisecond, SpillBytes: 256 << 20,

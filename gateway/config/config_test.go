@@ -270,7 +270,7 @@ log: {level: debug, format: json}
 				{Name: "two", Key: two},
 			},
 		},
-		Capture: Capture{File: "etc/rec/{start}.pcap", QueueBytes: 1 << 20},
+		Capture: Capture{File: "etc/rec/{start}.pcap", QueueBytes: 1 << 20, SpillBytes: 256 << 20},
 		Journal: Journal{
 			Dir: "/var/j", Schemas: []dbn.Schema{dbn.SchemaMBO, dbn.SchemaStatus}, CommitEvery: 5 * time.Millisecond, SpillBytes: 1 << 20,
 			RetainAge: time.Hour, RetainBytes: 1 << 30,

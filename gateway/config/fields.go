@@ -246,13 +246,25 @@ func (r *reader) keyDatasets(c *Config) {
 func (r *reader) capture(c *Capture, v value) {
 	found := v.mapping(
 		field{"file", text(&c.File, 1, 4096)},
+		field{"dir", text(&c.Dir, 1, 4096)},
 		field{"queue", size(&c.QueueBytes, 128<<10, 1<<30)},
+		field{"spill", size(&c.SpillBytes, 0, 1<<36)},
+		field{"retain_age", duration(&c.RetainAge, 0, 10*365*24*time.Hour)},
+		field{"retain_bytes", size(&c.RetainBytes, 0, 1<<50)},
 	)
 	if file, ok := found["file"]; ok && strings.ContainsAny(strings.ReplaceAll(c.File, startMark, ""), "{}") {
 		file.mistake(file.describe(), "no braces but those of "+startMark)
 	}
 	if c.File != "" {
 		c.File = r.path(c.File)
+		for _, name := range []string{"dir", "spill", "retain_age", "retain_bytes"} {
+			if v, ok := found[name]; ok {
+				v.mistake(name+" beside a file", "a file, or a directory with its limits")
+			}
+		}
+	}
+	if c.Dir != "" {
+		c.Dir = r.path(c.Dir)
 	}
 }
 
