@@ -61,6 +61,7 @@ func (k *keptGaps) OnGap(g arbiter.Gap) {
 type liveChannel struct {
 	lines     lines.Feed
 	ranks     *providers.Lines
+	gaps      *recovery.PitchGaps // nil: no proxies
 	snapshots *recovery.Snapshots // nil: no servers
 	tcp       *recovery.SoupLine  // nil: no line by TCP
 }
@@ -91,7 +92,7 @@ func (g *liveGateway) openFeeds() (watched []admin.Feed, err error) {
 func (f *liveFeed) watched() admin.Feed {
 	w := admin.Feed{Name: f.cfg.Name, Choice: f.choice, Judge: f.judge, Witness: f.witness}
 	for i, c := range f.channels {
-		channel := admin.Channel{Name: c.lines.Name, Pipeline: c.lines.Pipeline, Lines: c.ranks, Snapshots: c.snapshots}
+		channel := admin.Channel{Name: c.lines.Name, Pipeline: c.lines.Pipeline, Lines: c.ranks, Gaps: c.gaps, Snapshots: c.snapshots}
 		if c.tcp != nil {
 			tcp := &f.cfg.Providers[i].TCP
 			channel.TCP = &admin.TCPLine{ID: tcp.ID, Address: tcp.Address, Line: c.tcp}
@@ -165,7 +166,7 @@ func (g *liveGateway) openChannel(f *liveFeed, i int, midnight market.Nanos) (*l
 		}
 		cfg.Arbiter.Session = arbiter.SessionOf(session[:])
 	}
-	if len(from.Retransmit.Servers) > 0 {
+	if from.Retransmit.Asks() {
 		cfg.Retransmit = &from.Retransmit.Limits
 	}
 	p, err := gateway.New(cfg, f.choice.Port(i))
@@ -174,8 +175,8 @@ func (g *liveGateway) openChannel(f *liveFeed, i int, midnight market.Nanos) (*l
 	}
 	f.choice.Attach(i, p)
 	c := &liveChannel{lines: lines.Feed{Name: channelName(f.cfg, from), Pipeline: p, Delivered: from.TCP.Address != ""}}
-	if len(from.Retransmit.Servers) > 0 {
-		c.lines.Retransmit = lines.Retransmit{Servers: from.Retransmit.Servers, Socket: netloop.Config{Addr: from.Retransmit.Addr}}
+	if err := c.openRetransmit(&from.Retransmit); err != nil {
+		return nil, err
 	}
 	for _, l := range from.Lines {
 		c.lines.Lines = append(c.lines.Lines, lines.Line{ID: l.ID, Socket: netloop.Config{
@@ -189,6 +190,25 @@ func (g *liveGateway) openChannel(f *liveFeed, i int, midnight market.Nanos) (*l
 		return nil, err
 	}
 	return c, g.openTCP(f, c, i)
+}
+
+// openRetransmit makes what asks for what the lines of a channel have lost, if somebody is to be asked.
+func (c *liveChannel) openRetransmit(from *config.Retransmit) (err error) {
+	c.lines.Retransmit = lines.Retransmit{
+		Servers: from.Servers, Socket: netloop.Config{Addr: from.Addr, Interface: from.Interface, Source: from.Source},
+	}
+	if len(from.Proxies) == 0 {
+		return nil
+	}
+	var proxies []recovery.GapProxy
+	for _, p := range from.Proxies {
+		proxies = append(proxies, recovery.NewGapProxy(p.Address, p.SessionSubID, p.Username, p.Password))
+	}
+	if c.gaps, err = recovery.NewPitchGaps(proxies); err != nil {
+		return err
+	}
+	c.lines.Retransmit.Send = c.gaps.Send
+	return nil
 }
 
 // openRanks makes what ranks the lines of a channel.
@@ -290,6 +310,9 @@ func (g *liveGateway) layout() *recorded.Layout {
 			channel := recorded.Channel{
 				Number: f.channelNumber(i), Pipeline: c.lines.Pipeline.Config(), Servers: from.Retransmit.Servers,
 			}
+			for _, p := range from.Retransmit.Proxies {
+				channel.Proxies = append(channel.Proxies, p.Address)
+			}
 			for _, line := range c.lines.Lines {
 				channel.Lines = append(channel.Lines, recorded.Line{ID: line.ID, Addr: next()})
 			}
@@ -302,7 +325,7 @@ func (g *liveGateway) layout() *recorded.Layout {
 	}
 	for i := range l.Feeds { // behind all lines come those that answers to requests come by
 		for k := range l.Feeds[i].Channels {
-			if c := &l.Feeds[i].Channels[k]; len(c.Servers) > 0 {
+			if c := &l.Feeds[i].Channels[k]; c.Pipeline.Retransmit != nil {
 				c.Lines = append(c.Lines, recorded.Line{ID: arbiter.LineR, Addr: next()})
 			}
 		}
@@ -387,6 +410,9 @@ func (f *liveFeed) logVerdict(text string, s breaker.State, why providers.Reason
 // start connects what is by TCP.
 func (f *liveFeed) start(ctx context.Context) {
 	for _, c := range f.channels {
+		if c.gaps != nil {
+			f.running.Go(func() { c.gaps.Run(ctx) })
+		}
 		if c.tcp == nil {
 			continue
 		}

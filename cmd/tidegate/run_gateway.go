@@ -299,15 +299,21 @@ func (g *liveGateway) describeLine(feed string, l *config.Line, opened *lines.Li
 }
 
 // serversOf returns whom a channel asks for retransmission.
-func (g *liveGateway) serversOf(channel string) []netip.AddrPort {
+func (g *liveGateway) serversOf(channel string) (servers []string) {
 	for _, f := range g.cfg.Feeds {
 		for _, p := range f.Providers {
-			if channelName(&f, &p) == channel {
-				return p.Retransmit.Servers
+			if channelName(&f, &p) != channel {
+				continue
+			}
+			for _, s := range p.Retransmit.Servers {
+				servers = append(servers, s.String())
+			}
+			for _, s := range p.Retransmit.Proxies {
+				servers = append(servers, s.Address)
 			}
 		}
 	}
-	return nil
+	return servers
 }
 
 // usableCPU returns an error unless this process may use a processor. Any is -1.

@@ -36,7 +36,24 @@ type watchedFeed struct {
 	receiving bool
 	lines     map[string]*watchedLine
 	snapshots []watchedServer
+	proxies   []watchedProxy
 }
+
+// watchedProxy is what was seen of a gap request proxy.
+type watchedProxy struct {
+	state  proxyState
+	counts recovery.GapCounts
+}
+
+// proxyState is what was logged of a gap request proxy.
+type proxyState uint8
+
+const (
+	proxyUnknown proxyState = iota
+	proxyReady
+	proxyRefuses // logins
+	proxyLost
+)
 
 // watchedServer is what was seen of a snapshot server.
 type watchedServer struct{ done, failed uint64 }
@@ -138,8 +155,44 @@ func (w *watcher) onFeed(f *admin.FeedReport, seen *watchedFeed) {
 			onTCP(log.With("line", l.Name, "address", l.Address), l.TCP, line)
 		}
 	}
+	if f.Retransmit != nil {
+		onProxies(log, f.Retransmit.Proxies, seen)
+	}
 	if f.Snapshots != nil {
 		onSnapshots(log, f.Snapshots, seen)
+	}
+}
+
+// onProxies logs when a gap request proxy lets us in, refuses to, or is not connected any more or not yet, and when
+// it refuses requests. The same again is not logged.
+func onProxies(log *slog.Logger, proxies []recovery.GapCounts, seen *watchedFeed) {
+	for i := range proxies {
+		if i == len(seen.proxies) {
+			seen.proxies = append(seen.proxies, watchedProxy{})
+		}
+		p, was := &proxies[i], &seen.proxies[i]
+		log, state := log.With("proxy", p.Address), was.state
+		switch {
+		case p.Ready:
+			state = proxyReady
+		case p.LoginsRefused > was.counts.LoginsRefused:
+			state = proxyRefuses
+		case p.LastError != "" && state != proxyRefuses:
+			state = proxyLost
+		}
+		switch again := p.Logins > was.counts.Logins; {
+		case state == was.state && !(state == proxyReady && again):
+		case state == proxyReady:
+			log.Info("gap request proxy is ready")
+		case state == proxyRefuses:
+			log.Warn("gap request proxy refused the login", "error", p.LastError)
+		default:
+			log.Warn("gap request proxy is not connected", "error", p.LastError)
+		}
+		if n := p.Refused - was.counts.Refused; n > 0 {
+			log.Warn("gap requests were refused", "requests", n, "status", p.LastStatus)
+		}
+		was.state, was.counts = state, *p
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tidegate/gateway/admin"
+	"tidegate/gateway/recovery"
 )
 
 // The watcher says what has changed since its last look, once.
@@ -91,6 +92,25 @@ func TestWatcher(t *testing.T) {
 	look(same)
 	look(tcp(func(r *admin.TCPReport) { r.Disconnects = 3 }), "line by tcp is connected") // between two looks it was not
 	look(tcp(func(r *admin.TCPReport) { r.Connected = false }), "line by tcp is not connected")
+
+	var proxy recovery.GapCounts
+	gaps := func(change func()) func(*admin.FeedReport) {
+		return func(f *admin.FeedReport) {
+			change()
+			f.Retransmit = &admin.RetransmitReport{Proxies: []recovery.GapCounts{proxy}}
+		}
+	}
+	look(gaps(func() { proxy = recovery.GapCounts{Address: "gaps:1", Dials: 1} })) // it is being called
+	look(gaps(func() { proxy.LastError = "gone" }), `level=WARN msg="gap request proxy is not connected" feed=sim proxy=gaps:1 error=gone`)
+	look(gaps(func() { proxy.Dials, proxy.LastError = 2, "gone again" }))
+	look(gaps(func() { proxy.LoginsRefused, proxy.LastError = 1, "no" }), `level=WARN msg="gap request proxy refused the login" feed=sim proxy=gaps:1 error=no`)
+	look(gaps(func() { proxy.LoginsRefused = 2 }))
+	look(gaps(func() { proxy.Ready, proxy.Logins = true, 1 }), `level=INFO msg="gap request proxy is ready" feed=sim proxy=gaps:1`)
+	look(gaps(func() { proxy.Refused, proxy.LastStatus = 3, "out of range" }), `level=WARN msg="gap requests were refused" feed=sim proxy=gaps:1 requests=3 status="out of range"`)
+	look(same)
+	look(gaps(func() { proxy.Logins = 2 }), "gap request proxy is ready") // between two looks it was not
+	look(gaps(func() { proxy.Ready, proxy.LastError = false, "broken" }), `gap request proxy is not connected" feed=sim proxy=gaps:1 error=broken`)
+	look(same)
 
 	outcomes := map[string]uint64{"unneeded": 1}
 	look(func(f *admin.FeedReport) {

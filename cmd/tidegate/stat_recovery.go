@@ -18,6 +18,9 @@ func writeRecovery(out io.Writer, f *admin.FeedReport) {
 			fmt.Fprintf(out, "         server %d: %s, %d requests for %d messages: %d answered, %d timed out (%d answered late), %d abandoned, %d in flight; %d messages brought\n",
 				s.Number, s.State, s.Requests.Requests, s.Requests.Messages, s.Answered.Requests, s.TimedOut.Requests, s.Late,
 				s.Abandoned.Requests, s.InFlight.Requests, s.Brought)
+			if i < len(r.Proxies) {
+				writeProxy(out, &r.Proxies[i])
+			}
 		}
 	}
 	for i := range f.Lines {
@@ -41,6 +44,23 @@ func writeRecovery(out io.Writer, f *admin.FeedReport) {
 		fmt.Fprintln(out)
 	}
 	writeSnapshots(out, f)
+}
+
+// writeProxy shows what a gap request proxy said to requests, and to us.
+func writeProxy(out io.Writer, p *recovery.GapCounts) {
+	state := "NO SESSION"
+	if p.Ready {
+		state = "ready"
+	}
+	fmt.Fprintf(out, "                   proxy %s: %s, %d accepted, %d refused, %d unanswered, %d lost, %d unsent; %s, %d refused", p.Address, state,
+		p.Accepted, p.Refused, p.Unanswered, p.Lost, p.Unsent, several(int(p.Logins), "login"), p.LoginsRefused)
+	if p.LastStatus != "" {
+		fmt.Fprintf(out, "; last refusal: %s", p.LastStatus)
+	}
+	if !p.Ready && p.LastError != "" {
+		fmt.Fprintf(out, " (%s)", p.LastError)
+	}
+	fmt.Fprintln(out)
 }
 
 // writeSnapshots shows what was had from snapshot servers, and what connections of lines did.
