@@ -27,6 +27,7 @@ type Config struct {
 	Capture      Capture
 	Journal      Journal
 	Postgres     Postgres
+	Orders       Orders
 	Admin        Admin
 	Log          Log
 }
@@ -232,6 +233,7 @@ func (c *Config) Changes(old *Config) []string {
 		{"capture", c.Capture, old.Capture},
 		{"journal", c.Journal, old.Journal},
 		{"postgres", c.Postgres, old.Postgres},
+		{"orders", c.Orders, old.Orders},
 		{"admin", c.Admin, old.Admin},
 		{"log", c.Log, old.Log},
 	} {

@@ -34,6 +34,7 @@ func (r *reader) config(c *Config, root value) {
 		field{"capture", func(v value) { r.capture(&c.Capture, v) }},
 		field{"journal", func(v value) { r.journal(&c.Journal, v) }},
 		field{"postgres", func(v value) { r.postgres(&c.Postgres, v) }},
+		field{"orders", func(v value) { r.orders(&c.Orders, v) }},
 		field{"admin", func(v value) { r.admin(&c.Admin, v) }},
 		field{"log", func(v value) { r.log(&c.Log, v) }},
 	)
@@ -333,6 +334,9 @@ func (r *reader) listeners(c *Config, root value) {
 	list := []struct{ path, address string }{
 		{"subscribers.listen", c.Subscribers.Listen},
 		{"subscribers.tls.listen", c.Subscribers.TLS.Listen},
+		{"orders.ouch.listen", c.Orders.OUCH.Listen},
+		{"orders.ouch.tls.listen", c.Orders.OUCH.TLS.Listen},
+		{"orders.http.listen", c.Orders.HTTP.Listen},
 		{"admin.listen", c.Admin.Listen},
 	}
 	for i, a := range list {

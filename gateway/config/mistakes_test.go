@@ -16,7 +16,7 @@ var mistakes = []struct {
 	{"no feeds and subscribers", "log: {}\n", []string{"etc/c.yaml:1:1: found no feeds, want at least one", "etc/c.yaml:1:1: found no subscribers"}},
 	{"two documents", small + "---\na: 1\n", []string{"etc/c.yaml:10:1: found another document, want one"}},
 	{"unknown field", small + "log: {}\nlogs: {}\n", []string{
-		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, consolidated, loop, ring, subscribers, capture, journal, postgres, admin, log`,
+		`etc/c.yaml:10:1: found unknown field "logs", want one of feeds, consolidated, loop, ring, subscribers, capture, journal, postgres, orders, admin, log`,
 	}},
 	{"unknown field inside", small + "loop:\n  tick: 1ms\n  tock: 1ms\n", []string{
 		`etc/c.yaml:11:3: loop: found unknown field "tock", want one of threading, idle, tick, cpu, receive_cpu`,

@@ -148,7 +148,7 @@ func excerpt(b []byte, line, col int) (text string, at int) {
 // Where there is no YAML, no field says what a text is. So what follows the name of a secret field is
 // taken for one, and whatever is as long as one and has nothing in it of lists, paths and addresses.
 var (
-	secretField = regexp.MustCompile(`(?:^|\W)(?:key|token|dsn|postgres|password)["']?\s*:?\s`)
+	secretField = regexp.MustCompile(`(?:^|\W)(?:key|token|dsn|postgres|password|password_hash|secret)["']?\s*:?\s`)
 	longWord    = regexp.MustCompile(`[^\s/.:,\[\]{}"']{16,}`)
 )
 
