@@ -69,6 +69,7 @@ const (
 	Taken         Verdict = iota // it is in a lane, and will be answered by reports
 	Busy                         // its lane is full
 	SessionBusy                  // too many requests of the session wait
+	AccountBusy                  // too many requests of the account wait
 	TooFast                      // the session is above its rate
 	AccountFast                  // the account is above its rate
 	AccountKilled                // the kill switch of the account, or of all, is on
@@ -81,7 +82,7 @@ const (
 )
 
 var verdictNames = [verdicts]string{
-	"taken", "busy", "session-busy", "too-fast", "account-too-fast", "account-killed", "account-other",
+	"taken", "busy", "session-busy", "account-busy", "too-fast", "account-too-fast", "account-killed", "account-other",
 	"bad-kind", "bad-id", "detached", "closing",
 }
 
@@ -187,4 +188,19 @@ type Report struct {
 	Copy bool
 	// Printed is for the second side of a trade in an auction: the first side's message counts the trade.
 	Printed bool
+}
+
+// An OrderState is a live order as the engine told of it last.
+type OrderState struct {
+	match.Order
+	SessionID SessionID
+	ID        ClientID
+	Echo      Echo
+	Entered   market.Nanos
+}
+
+// A Balance is what an account has of an asset. What is available is Total + Credit - Reserved.
+type Balance struct {
+	Asset                   AssetID
+	Total, Reserved, Credit Money
 }

@@ -34,6 +34,9 @@ type Config struct {
 	PatienceMax [3]int
 	// SessionQueueMax is how many requests of one session may wait in lanes. 0: 256.
 	SessionQueueMax int
+	// AccountQueueMax is how many requests of one account may wait in lanes, so that nobody fills a lane alone. 0:
+	// a quarter of the normal lane.
+	AccountQueueMax int
 	// Queries sets lane 4: how many run at a time, and how many wait. 0: 2 and 64.
 	Queries, QueriesWaitingMax int
 
@@ -53,10 +56,18 @@ type Config struct {
 	// InFlightMax is how many inputs may wait to become durable before no more are taken. 0: 16,384.
 	InFlightMax int
 
+	// RetainAge is how long the input log and the events journal are kept, beyond what the snapshots and
+	// registered readers need. 0: forever.
+	RetainAge time.Duration
+	// ReserveBytes is as of journal.Config.
+	ReserveBytes int64
+
 	// MarketData, if set, gets the ITCH 5.0 messages of what happened, with their numbers from 1 on
-	// without holes; see package marketdata. It is called by one goroutine, which has nothing
-	// better to do, and must not keep the message. After a restart it is called from ResumeMarketData on.
+	// without holes. It is called by the publisher, which reports wait for, and must not keep the message. After a
+	// restart it is called again with what came behind the snapshot: the same messages with the same numbers.
 	MarketData func(number uint64, message []byte)
+	// Midnight is from when times in ITCH messages count: the last midnight in New York, say.
+	Midnight market.Nanos
 	// Notify, if set, gets what an operator should know.
 	Notify func(text string, alarm bool)
 	// Now reads the wall clock. nil: clock.Now. Tests set it.

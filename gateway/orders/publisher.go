@@ -1,0 +1,249 @@
+package orders
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tidegate/sinks/journal"
+)
+
+// EventReport is the kind of the entries of the events journal: a Report each, see Report.AppendBinary, in
+// the order in which they were made. Its index is the number of the report among all. Who keeps orders,
+// executions and balances elsewhere follows this journal.
+const EventReport uint8 = 1
+
+// A publisher lets reports out when what they say is durable: into the streams of sessions and accounts, into
+// the events journal, and as ITCH messages. It is the only one who wakes links.
+type publisher struct {
+	gate      *Gate
+	in        *ring[Report]
+	log       *journal.Journal
+	events    *journal.Journal
+	told      uint64 // reports so far
+	payload   []byte
+	message   []byte
+	touched   []func() // whom to wake; whoever reports go to in turns is there more than once
+	last      uint64   // stream of the last of them
+	failed    bool
+	admission *admission
+
+	parked atomic.Bool
+	wake   chan struct{}
+	ctx    context.Context // ends when nobody waits for the disk any longer
+	ended  chan struct{}
+}
+
+// eventsBehindMax is how many reports may wait to be durable in the events journal. Its queue holds more.
+const eventsBehindMax = 1 << 15
+
+func newPublisher(ctx context.Context, g *Gate, log, events *journal.Journal, told uint64) *publisher {
+	return &publisher{
+		gate: g, log: log, events: events, told: told, ctx: ctx,
+		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+}
+
+func (p *publisher) unpark() {
+	if p.parked.Load() && p.parked.Swap(false) {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run publishes until the admission loop has ended and everything is published, or ctx ends.
+func (p *publisher) run() {
+	defer close(p.ended)
+	for idle := 0; ; {
+		n, more := p.pass()
+		switch {
+		case n > 0:
+			idle = 0
+			continue
+		case more > 0:
+			if p.log.WaitDurable(p.ctx, more) != nil {
+				return
+			}
+			idle = 0
+			continue
+		}
+		if idle++; idle < idleLooks {
+			continue
+		}
+		p.parked.Store(true)
+		if p.in.first() != nil || p.admission.settled.Load() > p.gate.published.load() {
+			p.parked.Store(false)
+			idle = 0
+			continue
+		}
+		select {
+		case <-p.wake:
+		case <-p.admission.ended:
+			p.parked.Store(false)
+			if p.in.first() == nil && p.admission.settled.Load() == p.gate.published.load() {
+				return
+			}
+		}
+		p.parked.Store(false)
+	}
+}
+
+// pass publishes what may be published. more is the index that has to become durable before the next, 0 if there
+// is no next.
+func (p *publisher) pass() (n int, more uint64) {
+	settled := p.admission.settled.Load()
+	durable := ^uint64(0)
+	if !p.gate.cfg.Relaxed {
+		durable = p.log.DurableIndex()
+	}
+	for r := p.in.first(); r != nil; r = p.in.first() {
+		if r.Index > durable {
+			more = r.Index
+			break
+		}
+		p.publish(r)
+		p.in.pop()
+		if n++; n == 256 {
+			break // let the links know
+		}
+	}
+	for _, wake := range p.touched {
+		wake()
+	}
+	p.touched, p.last = p.touched[:0], 0
+	if n < 256 {
+		upTo := min(settled, durable)
+		if more != 0 {
+			upTo = min(upTo, more-1)
+		}
+		if upTo > p.gate.published.load() {
+			p.gate.published.set(upTo)
+			n++
+		}
+		if more == 0 && settled > durable {
+			more = settled
+		}
+	}
+	return n, more
+}
+
+// publish lets a report out. One that was out before a restart is let out again, and changes nothing.
+func (p *publisher) publish(r *Report) {
+	p.told++
+	if r.Number != 0 {
+		p.append(sessionStream(r.To), r, r.Number)
+	}
+	if r.AccountNumber != 0 {
+		p.append(accountStream(AccountID(r.Event.Account)), r, r.AccountNumber)
+	}
+	if p.told > p.events.DurableIndex()+eventsBehindMax {
+		_ = p.events.WaitDurable(p.ctx, p.told-eventsBehindMax) // ctx has ended: nothing is let out any more
+	}
+	p.record(r)
+	if r.Message == 0 || p.gate.cfg.MarketData == nil {
+		return
+	}
+	f := p.gate.facts[r.Event.Instrument]
+	if f == nil {
+		return // it is gone from the configuration
+	}
+	for k := range r.MessageCount(&f.Instrument) {
+		p.message = r.AppendMessage(p.message[:0], k, &f.Instrument, p.gate.cfg.Midnight)
+		p.gate.cfg.MarketData(r.Message+uint64(k), p.message)
+	}
+}
+
+// record writes a report into the events journal, if it is not there from before a restart.
+func (p *publisher) record(r *Report) {
+	if p.told <= p.gate.eventsBefore {
+		return
+	}
+	p.payload, _ = r.AppendBinary(p.payload[:0])
+	index, kept := p.events.Append(journal.Header{At: r.Event.Time, Kind: EventReport}, p.payload)
+	if !kept || index != p.told {
+		panic(fmt.Sprintf("orders: the events journal dropped report %d", p.told)) // eventsBehindMax is far less than its queue
+	}
+}
+
+func (p *publisher) append(key uint64, r *Report, number uint64) {
+	wake, err := p.gate.store.streams[key].append(r, number)
+	if err != nil && !p.failed {
+		// What is in memory stays readable, and the log has everything.
+		p.failed = true
+		p.gate.notify(err.Error(), true)
+	}
+	if wake != nil && key != p.last {
+		p.touched = append(p.touched, wake)
+		p.last = key
+	}
+}
+
+// progress is how far something has come, for those who wait.
+type progress struct {
+	at      atomic.Uint64
+	mu      sync.Mutex
+	waiters map[chan struct{}]uint64
+	ended   bool
+}
+
+func (p *progress) load() uint64 { return p.at.Load() }
+
+func (p *progress) set(at uint64) {
+	p.at.Store(at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c, want := range p.waiters {
+		if want <= at {
+			delete(p.waiters, c)
+			close(c)
+		}
+	}
+}
+
+// end lets everybody go.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	for c := range p.waiters {
+		delete(p.waiters, c)
+		close(c)
+	}
+}
+
+func (p *progress) wait(ctx context.Context, want uint64) error {
+	c := make(chan struct{})
+	p.mu.Lock()
+	switch {
+	case p.at.Load() >= want:
+		p.mu.Unlock()
+		return nil
+	case p.ended:
+		p.mu.Unlock()
+		return ErrClosed
+	}
+	if p.waiters == nil {
+		p.waiters = map[chan struct{}]uint64{}
+	}
+	p.waiters[c] = want
+	p.mu.Unlock()
+	select {
+	case <-c:
+		if p.at.Load() < want {
+			return ErrClosed
+		}
+		return nil
+	case <-ctx.Done():
+		p.mu.Lock()
+		delete(p.waiters, c)
+		p.mu.Unlock()
+		return ctx.Err()
+	}
+}
+
+// commitEvents is how often the events journal is synced: what a crash takes of it is made again.
+const commitEvents = 50 * time.Millisecond
