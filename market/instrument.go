@@ -24,11 +24,13 @@ var (
 	Consolidated = Publisher{60003, "TIDE.CONS", "TIDE"} // the consolidated book
 	// SimulatedPITCH is the simulated venue where it publishes PITCH.
 	SimulatedPITCH = Publisher{60004, "XSIM.PITCH", "XSIM"}
+	Own            = Publisher{60005, "TIDE.ITCH", "TIDE"} // the market that the gateway runs itself
 )
 
 var publishers = [...]Publisher{
 	GlobexMDP3, NasdaqITCH, NasdaqBX, NasdaqPSX, CboeBZX, CboeBYX, CboeEDGA, CboeEDGX, IEXTops, IEXDeep,
 	Simulated, Consolidated, SimulatedPITCH,
+	Own,
 }
 
 // PublisherByDataset returns the publisher of a dataset code.

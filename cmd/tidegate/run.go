@@ -58,6 +58,9 @@ func (c *runCmd) Run(ctx context.Context, con *console) error {
 }
 
 func (c *runCmd) check(cfg *config.Config, con *console) error {
+	if _, err := configureOrders(cfg); err != nil {
+		return usageError{fmt.Errorf("configuration: orders: %w", err)}
+	}
 	threads, err := threadsOf(&cfg.Loop)
 	if err != nil {
 		return err

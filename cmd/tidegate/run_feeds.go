@@ -262,7 +262,7 @@ func (g *liveGateway) openSnapshots(f *liveFeed, c *liveChannel, provider int) (
 
 func (g *liveGateway) openTCP(f *liveFeed, c *liveChannel, provider int) (err error) {
 	from := &f.cfg.Providers[provider]
-	if from.TCP.Address == "" {
+	if from.TCP.Address == "" || f.own() {
 		return nil
 	}
 	cfg := soup.DefaultConfig(from.TCP.Address, from.TCP.Username, from.TCP.Password)
@@ -316,7 +316,7 @@ func (g *liveGateway) layout() *recorded.Layout {
 			for _, line := range c.lines.Lines {
 				channel.Lines = append(channel.Lines, recorded.Line{ID: line.ID, Addr: next()})
 			}
-			if c.tcp != nil {
+			if c.tcp != nil || f.own() {
 				channel.Lines = append(channel.Lines, recorded.Line{ID: from.TCP.ID, Addr: recorded.LineAddr(channel.Number)})
 			}
 			feed.Channels = append(feed.Channels, channel)

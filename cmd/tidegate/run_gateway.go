@@ -46,6 +46,9 @@ type liveGateway struct {
 	recorder     *capture.Recorder // nil: nothing is recorded
 	recording    string            // the name of its file, or directory
 	admin        *admin.Server     // nil: not wanted
+	orders       *liveOrders       // nil: the gateway runs no market
+	refs         atomic.Pointer[references]
+	started      time.Time
 
 	// What start has started, for stop to end.
 	endLoop, endRecorder context.CancelFunc
@@ -57,7 +60,8 @@ type liveGateway struct {
 
 // openGateway opens the sockets of the lines and makes everything else, without starting anything.
 func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
-	g := &liveGateway{cfg: cfg, log: log, aside: newAside(log), latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
+	cfg = withOwnFeed(cfg)
+	g := &liveGateway{started: time.Now(), cfg: cfg, log: log, aside: newAside(log), latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
 	var err error
 	if g.ring, err = bus.New(cfg.Ring); err != nil {
 		return nil, err
@@ -122,6 +126,9 @@ func (g *liveGateway) consolidate() error {
 	}
 	g.consolidated = stream.NewConsolidated(uint8(len(g.feeds)), g.ring)
 	for _, f := range g.feeds {
+		if f.own() { // what is quoted here follows what is quoted elsewhere
+			continue
+		}
 		if err := g.consolidated.Join(f.stream); err != nil {
 			return err
 		}
@@ -232,6 +239,9 @@ func (g *liveGateway) onDatagram(dst, src netip.AddrPort, stamp market.Nanos, pa
 func (g *liveGateway) onTick(now market.Nanos) {
 	for _, f := range g.feeds {
 		f.onTick(now)
+	}
+	if r := g.refs.Load(); r != nil {
+		r.onTick(now)
 	}
 	g.monitor.OnTick()
 }
@@ -379,7 +389,7 @@ func (g *liveGateway) start() error {
 		defer close(g.ended)
 		g.loopErr = g.loop.Run(ctx)
 	}()
-	return nil
+	return g.openOrders()
 }
 
 // alive reports whether the ingest loop answers.
@@ -390,6 +400,9 @@ func (g *liveGateway) alive(ctx context.Context) bool {
 // stop ends everything in the order of the data: lines, ring, subscribers, recording.
 func (g *liveGateway) stop(reason string) error {
 	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), stopMax)
+	defer cancel()
+	errs = append(errs, g.orders.stop(ctx))
 	if g.endLoop != nil {
 		g.endLoop()
 		<-g.ended
@@ -400,8 +413,6 @@ func (g *liveGateway) stop(reason string) error {
 	}
 	g.loop.Close()
 	g.aside.close()
-	ctx, cancel := context.WithTimeout(context.Background(), stopMax)
-	defer cancel()
 	if g.serving {
 		if err := g.subscribers.Stop(ctx, reason); err != nil {
 			g.log.Warn("subscribers were cut off", "error", err)
@@ -436,6 +447,7 @@ func (g *liveGateway) reload(path string) {
 		g.log.Error("reload: the configuration is not right, nothing was changed", "error", err)
 		return
 	}
+	next = withOwnFeed(next)
 	for _, name := range next.Changes(g.cfg) {
 		g.log.Warn("reload: a change takes a restart and was left out", "setting", name)
 	}

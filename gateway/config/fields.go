@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tidegate/codec/lsg"
+	"tidegate/market"
 )
 
 // feedsMax bounds feeds and keysMax keys: more is a mistake of whoever generated the file.
@@ -236,6 +237,9 @@ func (r *reader) keyDatasets(c *Config) {
 	}
 	if c.Consolidated.Dataset != "" {
 		served = append(served, c.Consolidated.Dataset)
+	}
+	if c.Orders.Dir != "" && c.Orders.Publish {
+		served = append(served, market.Own.Dataset)
 	}
 	for _, v := range r.datasets {
 		if dataset, _ := v.scalar(); !slices.Contains(served, dataset) {
