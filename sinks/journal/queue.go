@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync/atomic"
-
-	"tidegate/market"
 )
 
 // pageBytes is what is touched to have a page of memory.
@@ -296,25 +294,4 @@ func (q *queue) release(from *uint64, c cursor) {
 // after returns the place behind an entry of n bytes that holds indexes up to last.
 func (c cursor) after(n int, last uint64) cursor {
 	return cursor{chunk: c.chunk, pos: c.pos + n, index: last + 1}
-}
-
-// A piece is one entry in the queue.
-type piece struct {
-	bytes       []byte // header, payload and padding
-	first, last uint64
-	earliest    market.Nanos
-	latest      market.Nanos
-	gap         bool
-}
-
-// piece returns the first entry of what at returned for c.
-func (c cursor) piece(b []byte) piece {
-	h, n, gap := getEntry(b)
-	p := piece{bytes: b[:entryBytes(n)], first: c.index, last: c.index, earliest: h.At, latest: h.At, gap: gap}
-	if gap {
-		var g Gap
-		g.parse(b[entryHeaderBytes:])
-		p.last, p.earliest, p.latest = g.To, g.Earliest, g.Latest
-	}
-	return p
 }
