@@ -334,6 +334,26 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 }
 
+// The example of a PITCH unit is right, and has both proxies and a spin server.
+func TestPitchExample(t *testing.T) {
+	const path = "../../deploy/pitch.example.yaml"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(path, b, Environment{LookupEnv: func(name string) (string, bool) { return keyTwo, name == "TIDEGATE_KEY" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.Feeds[0].Providers[0]
+	if r := &p.Retransmit; len(r.Proxies) != 2 || r.Limits.Servers != 2 || !r.Addr.Addr().IsMulticast() || r.Interface == "" || len(p.Snapshots.Servers) != 1 {
+		t.Errorf("%+v", p)
+	}
+	if err := p.Retransmit.Limits.Validate(market.Nanos(c.Feeds[0].GapDeadline)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	path := t.TempDir() + "/c.yaml"
 	if _, err := Load(path); !errors.Is(err, os.ErrNotExist) {
