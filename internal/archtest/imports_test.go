@@ -9,6 +9,7 @@ import (
 // A layer says what a package may import. Where several rows fit a package, all of them hold.
 type layer struct {
 	packages string   // whom the row is about
+	but      []string // whom of these it is not about: they have a row of their own
 	only     []string // of ours, nothing but these; nil for no such limit
 	never    []string // neither of ours nor of others
 	except   []string // from never
@@ -28,9 +29,22 @@ var layers = []layer{
 		why: "market is the leaf that everybody shares: it knows no protocol, no book and no clock",
 	},
 	{
-		packages: "codec/...", only: []string{"market"},
+		packages: "codec/...", but: []string{"codec/crypto/..."}, only: []string{"market"},
 		never: inputOutput, except: inputOutputExcept,
 		why: "a codec turns bytes into values and back: it does no input or output and knows no other codec, so that each can be fuzzed and used alone",
+	},
+	{
+		packages: "codec/crypto/...", only: []string{"market", "codec/crypto/wire", "codec/crypto/depth"},
+		never: inputOutput, except: inputOutputExcept,
+		why: "the codec of a venue knows what all venues share, and no other venue: it does no input or output",
+	},
+	{
+		packages: "codec/crypto/wire", only: []string{"market"},
+		why: "the text of numbers and documents is the same whatever it is about",
+	},
+	{
+		packages: "codec/crypto/depth", only: []string{"market", "codec/crypto/wire"},
+		why: "what venues share knows none of them",
 	},
 	{
 		packages: "arbiter/...", only: []string{"market"},
@@ -209,7 +223,7 @@ func importsRule(tree []*file) (problems []string) {
 			continue
 		}
 		for _, l := range layers {
-			if !matches(l.packages, f.dir) {
+			if !matches(l.packages, f.dir) || matchesAny(l.but, f.dir) {
 				continue
 			}
 			for _, i := range f.imports() {
@@ -250,6 +264,16 @@ func TestImportsRuleCanFail(t *testing.T) {
 		trial{"market imports ours", map[string]string{"market/a.go": src("tidegate/book")}, []string{"market/a.go:4: market imports tidegate/book: market is the leaf"}},
 		trial{"codec imports codec", map[string]string{"codec/iex/a.go": src("tidegate/codec/iextp")}, []string{"codec/iex/a.go:4: codec/iex imports tidegate/codec/iextp: a codec"}},
 		trial{"codec imports arbiter", map[string]string{"codec/iex/a.go": src("io", "tidegate/arbiter")}, []string{"codec/iex/a.go:5: "}},
+		trial{"venues share", map[string]string{
+			"codec/crypto/okx/a.go":   src("tidegate/market", "tidegate/codec/crypto/depth", "tidegate/codec/crypto/wire"),
+			"codec/crypto/depth/a.go": src("tidegate/codec/crypto/wire"),
+		}, nil},
+		trial{"venue imports venue", map[string]string{"codec/crypto/okx/a.go": src("tidegate/codec/crypto/kraken")}, []string{"codec/crypto/okx/a.go:4: "}},
+		trial{"venue does input", map[string]string{"codec/crypto/okx/a.go": src("net/http")}, []string{"codec/crypto/okx/a.go:4: "}},
+		trial{"what venues share imports a venue", map[string]string{
+			"codec/crypto/depth/a.go": src("tidegate/codec/crypto/okx"), "codec/crypto/wire/a.go": src("tidegate/codec/crypto/depth"),
+		}, []string{"codec/crypto/depth/a.go:4: ", "codec/crypto/depth/a.go:4: ", "codec/crypto/wire/a.go:4: "}},
+		trial{"another codec imports what venues share", map[string]string{"codec/iex/a.go": src("tidegate/codec/crypto/wire")}, []string{"codec/iex/a.go:4: "}},
 		trial{"codec imports internal", map[string]string{"codec/iex/a.go": src("tidegate/internal/openfile")}, []string{"codec/iex/a.go:4: "}},
 		trial{"codec does input and output", map[string]string{"codec/iex/a.go": src("net", "net/http", "os", "os/exec", "syscall")}, []string{
 			"codec/iex/a.go:4: ", "codec/iex/a.go:5: ", "codec/iex/a.go:6: ", "codec/iex/a.go:7: ", "codec/iex/a.go:8: ",
