@@ -63,7 +63,7 @@ func newAdmission(g *Gate, log *journal.Journal, core *Core, index uint64) *admi
 		wake:    make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 	a.settled.Store(index)
-	a.marked, a.cut = index, index
+	a.cut = index
 	for i := range a.waits {
 		a.waits[i] = newWaits()
 	}

@@ -216,3 +216,11 @@ func TestCoreSnapshot(t *testing.T) {
 		}
 	}
 }
+
+func hashOf(words []uint64) uint64 {
+	var h book.Hasher
+	for _, w := range words {
+		h.Word(w)
+	}
+	return h.Sum()
+}

@@ -237,7 +237,7 @@ func (g *Gate) OpenOrders(ctx context.Context, account AccountID, after uint64, 
 		r.mu.RLock()
 		defer r.mu.RUnlock()
 		d := r.core.desk
-		index = d.index
+		index = d.settled
 		if n := d.byAccount.find(uint64(account)); n != 0 {
 			for i := d.accounts[n].head; i != 0 && len(dst) < cap(dst); i = d.orders.at(i).next {
 				if d.orders.at(i).id > after {
@@ -272,7 +272,7 @@ func (g *Gate) Balances(ctx context.Context, account AccountID, dst []Balance) (
 		r.mu.RLock()
 		defer r.mu.RUnlock()
 		d := r.core.desk
-		index = d.index
+		index = d.settled
 		if n := d.byAccount.find(uint64(account)); n != 0 {
 			for _, b := range d.assetsOf(&d.accounts[n]) {
 				dst = append(dst, Balance{Asset: b.asset, Total: b.total, Reserved: b.reserved, Credit: b.credit})
@@ -302,11 +302,23 @@ func (g *Gate) AccountHistory(ctx context.Context, account AccountID, from uint6
 	return n, total, err
 }
 
-// Following returns the index of the last entry that the replica has applied.
+// Following returns up to which entry of the input log queries know what became of it.
 func (g *Gate) Following() uint64 {
 	g.replica.mu.RLock()
 	defer g.replica.mu.RUnlock()
-	return g.replica.core.Index()
+	return g.replica.core.desk.settled
+}
+
+// Hash returns the state hash as of an entry of the input log: see Core.Hash. It goes over all orders, while
+// queries wait. ok is false at a moment at which something is on its way to a matching loop and back.
+func (g *Gate) Hash() (hash, index uint64, ok bool) {
+	r := g.replica
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if !r.core.Settled() {
+		return 0, 0, false
+	}
+	return r.core.Hash(), r.core.Index(), true
 }
 
 // A LaneWait says how long requests waited in a lane, in nanoseconds.
