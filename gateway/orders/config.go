@@ -59,8 +59,9 @@ type Config struct {
 	// RetainAge is how long the input log and the events journal are kept, beyond what the snapshots and
 	// registered readers need. 0: forever.
 	RetainAge time.Duration
-	// ReserveBytes is as of journal.Config.
-	ReserveBytes int64
+	// ReserveBytes and SegmentBytes are as of journal.Config, for both journals. A start after a crash looks at
+	// all of the last segment. SegmentBytes of 0: 64 MiB.
+	ReserveBytes, SegmentBytes int64
 
 	// MarketData, if set, gets the ITCH 5.0 messages of what happened, with their numbers from 1 on
 	// without holes. It is called by the publisher, which reports wait for, and must not keep the message. After a

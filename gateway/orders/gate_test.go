@@ -25,7 +25,7 @@ func testConfig(dir string, loops int) orders.Config {
 	c := orders.Config{
 		Dir: dir, MatchingLoops: loops,
 		Engine: match.Config{OrdersMax: 1 << 12, InstrumentsMax: 8},
-		IDsMax: 4096, RecentMax: 64, SnapshotEvery: 1000, ReserveBytes: 1 << 20,
+		IDsMax: 4096, RecentMax: 64, SnapshotEvery: 1000, ReserveBytes: 1 << 20, SegmentBytes: 4 << 20,
 	}
 	for i, symbol := range []string{"AAA", "BBB", "CCC"} {
 		c.Instruments = append(c.Instruments, orders.Instrument{

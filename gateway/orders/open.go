@@ -52,7 +52,7 @@ func Open(cfg Config) (_ *Gate, err error) {
 	}
 	quiet := func(c journal.Config) (*journal.Journal, error) {
 		c.FS, c.SpillBytes = cfg.FS, 1<<20
-		c.RetainAge, c.ReserveBytes = cfg.RetainAge, cfg.ReserveBytes
+		c.RetainAge, c.ReserveBytes, c.SegmentBytes = cfg.RetainAge, cfg.ReserveBytes, cfg.SegmentBytes
 		c.Notify = func(n journal.Notice) { g.notify(path.Base(c.Dir)+": "+n.Text, n.Kind.Alarm()) }
 		j, err := journal.Open(c)
 		if err == nil {

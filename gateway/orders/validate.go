@@ -39,6 +39,9 @@ func (c Config) withDefaults() Config {
 	if c.CommitEvery == 0 {
 		c.CommitEvery = 200 * time.Microsecond
 	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = 64 << 20
+	}
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 1_000_000
 	}
