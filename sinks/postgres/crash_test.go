@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 20, "rounds of TestKilled")
+	rounds = flag.Int("rounds", 8, "rounds of TestKilled")
 	seed   = flag.Uint64("seed", 0, "seed of tests with chance; 0 draws one")
 )
 
