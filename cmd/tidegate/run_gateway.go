@@ -162,11 +162,12 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 			},
 		}
 	}
+	past := g.openHistory()
 	for i, f := range g.cfg.Feeds {
 		st := g.feeds[i].stream
 		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
 			Dataset: f.Publisher.Dataset, Number: uint8(i), Ring: g.ring, Directory: st.Directory(),
-			Schemas: schemasOfOneFeed(), Current: st.Current,
+			Schemas: schemasOfOneFeed(), Current: st.Current, History: past, Name: f.Name,
 			Do: g.commands(st),
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"tidegate/arbiter"
 	"tidegate/codec/dbn"
 	"tidegate/gateway/config"
+	"tidegate/gateway/history"
 	"tidegate/gateway/providers"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
@@ -25,6 +26,7 @@ type keeper struct {
 	reader  *bus.Reader
 	wanted  [1 << 8]bool // by schema
 	lost    uint64       // entries that it was lapped by, which cannot be
+	remembered
 }
 
 // openJournal opens the journal, if one is wanted.
@@ -33,7 +35,8 @@ func openJournal(cfg *config.Journal, ring *bus.Ring, log *slog.Logger) (*keeper
 		return nil, nil
 	}
 	k := &keeper{}
-	for _, s := range cfg.Schemas {
+	k.schemas = history.Kept(cfg.Schemas)
+	for _, s := range k.schemas {
 		k.wanted[uint8(s)] = true
 	}
 	var err error
@@ -54,6 +57,7 @@ func openJournal(cfg *config.Journal, ring *bus.Ring, log *slog.Logger) (*keeper
 	if k.reader, err = ring.NewReader(nil); err != nil {
 		return nil, errors.Join(err, k.journal.Close(context.Background()))
 	}
+	k.marks = history.NewMarks(ring.Stats().MemoryBytes, k.journal.DurableIndex()+1)
 	return k, nil
 }
 
@@ -65,11 +69,17 @@ func (k *keeper) begin(feeds []*liveFeed, at market.Nanos) {
 	for _, f := range feeds {
 		e := entry.Feed{Publisher: f.cfg.Publisher.ID, Name: f.cfg.Name}
 		k.append(f.number, entry.KindFeed, at, e.Append(nil))
+		k.append(f.number, entry.KindRecord, at, history.AppendKept(nil, k.schemas, at))
+		k.directories = append(k.directories, f.stream.Directory())
 	}
+	k.follow() // who starts in the past goes on to the ring also while it is empty
 }
 
-func (k *keeper) append(feed uint16, kind uint8, at market.Nanos, payload []byte) {
-	k.journal.Append(journal.Header{At: at, Feed: feed, Kind: kind}, payload) // what it drops is a gap that it records
+// append keeps what is not in the ring, and returns its index.
+func (k *keeper) append(feed uint16, kind uint8, at market.Nanos, payload []byte) uint64 {
+	index, _ := k.journal.Append(journal.Header{At: at, Feed: feed, Kind: kind}, payload) // what it drops is a gap that it records
+	k.marks.Inserted()
+	return index
 }
 
 // follow takes what was published since.
@@ -79,6 +89,9 @@ func (k *keeper) follow() {
 	}
 	var e bus.Entry
 	for {
+		if k.marks.Due() {
+			k.marks.Begin(k.reader.Cursor())
+		}
 		switch k.reader.Next(&e) {
 		case bus.Empty:
 			return
@@ -86,8 +99,13 @@ func (k *keeper) follow() {
 			k.lost += k.reader.Skip(k.reader.Cursor())
 			return
 		case bus.Ready:
-			if e.Kind == stream.Record && k.wanted[uint8(dbn.Schema(e.Schema))] {
-				k.append(uint16(e.Feed), entry.KindRecord, e.At, e.Payload)
+			kept := e.Kind == stream.Record && k.wanted[uint8(dbn.Schema(e.Schema))]
+			if kept {
+				k.journal.Append(journal.Header{At: e.At, Feed: uint16(e.Feed), Kind: entry.KindRecord}, e.Payload)
+			}
+			k.marks.Passed(kept)
+			if e.Kind == stream.Instrument {
+				k.meet(&e)
 			}
 		}
 	}

@@ -73,6 +73,8 @@ var egressCounts = []struct {
 	{"warnings", "Slow reader warnings.", func(c *egress.Counts) uint64 { return c.Warnings }},
 	{"skipped", "Data records skipped for slow readers, as far as they could be counted.", func(c *egress.Counts) uint64 { return c.Skipped }},
 	{"lapped", "Times that the ring did not have any more what a session was due.", func(c *egress.Counts) uint64 { return c.Lapped }},
+	{"replays", "Replays that subscribers asked for.", func(c *egress.Counts) uint64 { return c.Replays }},
+	{"caught_up", "Times that a session got from the journal what the ring did not have any more.", func(c *egress.Counts) uint64 { return c.CaughtUp }},
 	{"loop_lapped", "Times that the ring did not have any more what an event loop had not yet read.", func(c *egress.Counts) uint64 { return c.LoopLapped }},
 }
 

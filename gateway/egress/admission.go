@@ -27,6 +27,7 @@ type admission struct {
 	recent      map[netip.Addr]arrivals
 	lastID      uint64 // of a session
 	lastTarget  uint32 // of a snapshot request; they are unique among the readers of a ring
+	replays     int    // that are under way
 	stopping    bool
 	refusals    Refusals
 }
@@ -235,6 +236,23 @@ func (a *admission) target() uint32 {
 	defer a.mu.Unlock()
 	a.lastTarget++
 	return a.lastTarget
+}
+
+// enterReplay lets a replay begin unless so many are under way. Every one that was let in must leave.
+func (a *admission) enterReplay(most int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.replays >= most {
+		return false
+	}
+	a.replays++
+	return true
+}
+
+func (a *admission) leaveReplay() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.replays--
 }
 
 // stop refuses everybody from now on.

@@ -29,7 +29,7 @@ func (s *session) announce(sub *subscription) {
 		s.toldAll = true
 	}
 	for _, symbol := range sub.symbols {
-		if _, _, ok := s.outlet.resolve(sub, symbol); !ok {
+		if _, _, ok := s.resolve(sub, symbol); !ok {
 			a.unresolved++
 		}
 	}
@@ -52,6 +52,26 @@ func (o *outlet) resolve(sub *subscription, symbol string) (id market.Instrument
 		return id, raw, ok
 	default:
 		return 0, "", false // no feed has families of instruments
+	}
+}
+
+// resolve finds the instrument of a symbol: as it is now, or, for a replay, as it was.
+func (s *session) resolve(sub *subscription, symbol string) (id market.InstrumentID, raw string, ok bool) {
+	if id, raw, ok = s.outlet.resolve(sub, symbol); ok || s.replay == nil {
+		return id, raw, ok
+	}
+	n := &s.replay.names
+	switch sub.stype {
+	case dbn.STypeRawSymbol:
+		id, ok = n.bySymbol[symbol]
+		return id, symbol, ok
+	case dbn.STypeInstrumentID:
+		if id, ok = parseNumber(symbol); ok {
+			raw, ok = n.byID[id]
+		}
+		return id, raw, ok
+	default:
+		return 0, "", false
 	}
 }
 
@@ -98,7 +118,7 @@ func (s *session) appendAnnouncement(b []byte, a *announcement, now market.Nanos
 }
 
 func (s *session) appendSymbol(b []byte, a *announcement, symbol string, now market.Nanos) []byte {
-	id, raw, ok := s.outlet.resolve(a.sub, symbol)
+	id, raw, ok := s.resolve(a.sub, symbol)
 	if !ok {
 		a.unresolved--
 		return s.appendError(b, dbn.ErrorSymbol, textUnresolved(symbol), a.unresolved <= 0, now)

@@ -10,6 +10,7 @@ import (
 
 	"tidegate/codec/dbn"
 	"tidegate/codec/lsg"
+	"tidegate/gateway/history"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	"tidegate/market"
@@ -27,6 +28,9 @@ type Feed struct {
 	// Current returns the latest records of each instrument in a schema, with which a subscription to
 	// it begins, or nil for a schema of which none are kept. Nil: of no schema.
 	Current func(dbn.Schema) *stream.Current
+	// History has what was published, and Name is what it calls the feed. Nil: nothing is kept.
+	History *history.History
+	Name    string
 	// Do has the feed's ingest loop call a function with the feed's upstream, soon and in the order of
 	// the calls. It may be called by any goroutine and must not wait.
 	Do func(func(Upstream))
@@ -101,6 +105,11 @@ type Config struct {
 	// SlowAfter is how old what a session is due may be, by receive time, before it is slow.
 	SlowAfter time.Duration // default 1 s
 
+	// Replays is how many replays may be under way at a time; more wait. Each holds a file and some megabytes.
+	Replays int // default 32
+	// ReplayThreads is how many of them read the journal at a time.
+	ReplayThreads int // default 2
+
 	// PassBytes is the most that one pass reads for a loop, and for each session that is solo.
 	PassBytes int // default 256 KiB
 	// SendBufferBytes is the send buffer of a socket; 0 leaves it to the kernel, which lets it grow.
@@ -126,6 +135,8 @@ func (c *Config) setDefaults() {
 	set(&c.FaultTimeout, 5*time.Second)
 	set(&c.CloseTimeout, 5*time.Second)
 	set(&c.SlowAfter, time.Second)
+	set(&c.Replays, 32)
+	set(&c.ReplayThreads, 2)
 	set(&c.PassBytes, 256<<10)
 	set(&c.Log, slog.New(slog.DiscardHandler))
 }
@@ -157,6 +168,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("loops %d: want 1 to %d", c.Loops, loopsMax)
 	case c.InlineSessions < 0:
 		return fmt.Errorf("inline sessions %d: want 0 or more", c.InlineSessions)
+	case c.Replays < 1 || c.ReplayThreads < 1:
+		return fmt.Errorf("replays %d by %d threads: want at least 1", c.Replays, c.ReplayThreads)
 	case c.PassBytes < passBytesMin || c.PassBytes > passBytesMax:
 		return fmt.Errorf("pass bytes %d: want %d to %d", c.PassBytes, passBytesMin, passBytesMax)
 	case c.SendBufferBytes < 0:

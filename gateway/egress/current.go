@@ -24,7 +24,7 @@ const recallStep = 4096
 
 // newRecall returns the recall of a subscription. It is to be told of the instruments.
 func (s *session) newRecall(sub *subscription) recall {
-	if s.outlet.feed.Current == nil {
+	if s.outlet.feed.Current == nil || s.replay != nil && slices.Contains(s.replay.subs, sub) {
 		return recall{}
 	}
 	current := s.outlet.feed.Current(sub.schema)

@@ -55,15 +55,24 @@
 // there is no mapping for them. A client that closes its own direction has closed the connection: what
 // is on its way to it is lost.
 //
-// There is no history yet: a subscription with a start is answered by error 8.
+// # Replay
+//
+// A subscription with a start begins with what the journal has since then, if the feed has a History. It is read
+// by goroutines beside the loops, a bounded number, into two blocks for each session, and written by the loop
+// when the connection has taken the block before: so a client that does not read costs two blocks and an open
+// file. Meanwhile the session gets the rest of what it subscribed to from the ring, as always. At the end of
+// what is durable the replay goes on in the ring, at exactly the entry that comes next in the journal (see
+// package history), up to where the session is; then a System record says so for each schema, and the session
+// gets everything from there on. If the ring has gone on meanwhile, the journal has what is missing.
 //
 // # Slow readers
 //
 // A session is slow when what it is due is older than Config.SlowAfter. If all it subscribed to may
 // be skipped and it did not choose to be warned, it is skipped to real time, and told how many
 // records it missed (error 7) as soon as it reads again. Otherwise it is warned (system 2) and gets
-// everything, until the ring does not have it any more: then error 8 ends the session. Sessions with
-// both kinds of schemas get the one and miss the other.
+// everything: what the ring does not have any more comes from the journal, in the same way as a replay, but
+// without what is no record: ends of intervals, and notices. If the journal does not keep all of it, or there
+// is none, error 8 ends the session. Sessions with both kinds of schemas get the one and miss the other.
 //
 // # TLS
 //

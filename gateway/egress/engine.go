@@ -256,6 +256,8 @@ func (s *Server) loopOf(events gnet.EventLoop) (*engineLoop, error) {
 	if l.loop, err = newLoop(&s.cfg, s.admission, l.arm, l.visit, randomBytes); err != nil {
 		return nil, err
 	}
+	l.loop.cold = s.cold.do
+	l.loop.post = func(f func(market.Nanos)) { l.do(func(_ *loop, now market.Nanos) { f(now) }) }
 	l.rearm = time.AfterFunc(time.Hour, l.wake)
 	l.rearm.Stop()
 	l.ticker = time.AfterFunc(tickEvery, l.tick)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -42,12 +43,14 @@ func schemas() []dbn.Schema {
 
 // A world is a simulated venue whose datagrams go through a pipeline and a stream into a ring.
 type world struct {
-	t        tester
-	feed     *venue.Feed
-	pipeline *gateway.Pipeline
-	stream   *stream.Stream
-	ring     *bus.Ring
-	now      market.Nanos // of the last datagram
+	t           tester
+	feed        *venue.Feed
+	pipeline    *gateway.Pipeline
+	stream      *stream.Stream
+	ring        *bus.Ring
+	now         market.Nanos  // of the last datagram
+	keeper      *keeper       // nil: nothing is kept
+	commitEvery time.Duration // of the journal; 0 for its default
 }
 
 func newWorld(t tester, ring bus.Config, trading market.Nanos) *world {
@@ -89,6 +92,7 @@ func (w *world) step() bool {
 	}
 	w.stream.Serve(w.now)
 	w.ring.Publish()
+	w.keeper.follow()
 	w.ring.Wake()
 	return ok
 }
@@ -138,6 +142,8 @@ type bench struct {
 	time  market.Nanos
 	armed pace
 	woken bool
+	// posted is what is to be called on the loop, where there is a replay.
+	posted []func(market.Nanos)
 }
 
 func newBench(t tester, w *world, change func(*Config)) *bench {
@@ -167,9 +173,14 @@ func standardBench(t tester, change func(*Config)) *bench {
 
 // settle makes passes until the loop wants none.
 func (b *bench) settle() {
-	for n := 0; b.woken || b.armed == soon; n++ {
+	for n := 0; b.woken || b.armed == soon || len(b.posted) > 0; n++ {
 		if n > 10_000 {
 			b.t.Fatal("the loop does not come to rest")
+		}
+		for len(b.posted) > 0 {
+			f := b.posted[0]
+			b.posted = b.posted[1:]
+			f(b.time)
 		}
 		b.woken, b.armed = false, idle
 		b.loop.pass(b.time)

@@ -77,7 +77,7 @@ func (l *loop) light(most int) bool {
 	}
 	n := 0
 	for _, f := range l.followers {
-		if n += f.following; n > most || len(f.solo) > 0 {
+		if n += f.following; n > most || len(f.solo) > 0 || len(f.replaying) > 0 {
 			return false
 		}
 	}

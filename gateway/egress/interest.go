@@ -18,6 +18,8 @@ type subscription struct {
 	symbols  []string // nil: all
 	snapshot bool
 	id       uint32
+	replayed bool         // begins with what is older
+	start    market.Nanos // index time from which on; 0 for all there is
 }
 
 func (s *subscription) all() bool { return s.symbols == nil }

@@ -72,9 +72,10 @@ func (s *session) process(now market.Nanos) {
 }
 
 // busy reports whether lines must wait: until the answers to those before are written, so that a
-// client who does not read cannot make the gateway keep answers, or because there were too many.
+// client who does not read cannot make the gateway keep answers, until a replay is over, or because there were
+// too many.
 func (s *session) busy(now market.Nanos) bool {
-	if len(s.announcing) > 0 || len(s.out) > 0 || s.conn.Buffered() > 0 {
+	if len(s.announcing) > 0 || len(s.out) > 0 || s.conn.Buffered() > 0 || s.replay != nil {
 		return true
 	}
 	if s.state == waitAuth || s.allowed.refill(s.loop.limits.SubscriptionsPerSecond, now) {
@@ -206,17 +207,18 @@ func (s *session) check(r *lsg.Subscription, now market.Nanos) (*subscription, f
 		return invalid("more than %d symbols in a session", limit)
 	}
 	if r.HasStart {
-		// History comes in here: what is retained since r.Start, then what is live.
-		switch {
+		switch h := s.outlet.feed.History; {
 		case s.state == streaming:
 			return invalid("start: not possible after the session has started")
 		case r.Start > now:
 			return invalid("start: %d is in the future", r.Start)
-		default:
-			return nil, fault{dbn.ErrorReplayAgedOut, "start: data of that time is not retained"}
+		case h == nil:
+			return nil, fault{dbn.ErrorReplayAgedOut, fmt.Sprintf("start: this gateway keeps no history of %s: journal.dir in its configuration says where to keep it", s.holder.dataset)}
+		case !h.Keeps(schema):
+			return nil, fault{dbn.ErrorReplayAgedOut, fmt.Sprintf("start: schema %s is not kept in history, but %s: journal.schemas in the gateway's configuration says which are", schema, setOf(h.Schemas()...))}
 		}
 	}
-	sub := &subscription{schema: schema, stype: stype, snapshot: r.Snapshot, id: r.ID}
+	sub := &subscription{schema: schema, stype: stype, snapshot: r.Snapshot, id: r.ID, replayed: r.HasStart, start: r.Start}
 	if !r.All() {
 		sub.symbols = r.Symbols
 	}
@@ -227,7 +229,7 @@ func (s *session) check(r *lsg.Subscription, now market.Nanos) (*subscription, f
 func (s *session) start(now market.Nanos) {
 	s.state, s.deadline = streaming, 0
 	m := dbn.Metadata{
-		Dataset: s.holder.dataset, Schema: dbn.SchemaMixed, Start: now, End: market.UndefTime,
+		Dataset: s.holder.dataset, Schema: dbn.SchemaMixed, Start: s.earliest(now), End: market.UndefTime,
 		STypeIn: dbn.STypeMixed, STypeOut: dbn.STypeInstrumentID, TsOut: s.tsOut,
 	}
 	out, err := dbn.AppendMetadata(s.out, &m)
@@ -241,6 +243,9 @@ func (s *session) start(now market.Nanos) {
 	if s.group.Open() && s.held.code == 0 {
 		s.held = fault{dbn.ErrorInvalidSubscription, "subscription without its last line"}
 	}
+	if s.held.code == 0 {
+		s.held = s.checkReplay()
+	}
 	if s.held.code != 0 {
 		s.fail(s.held.code, s.held.text, now)
 		return
@@ -248,12 +253,26 @@ func (s *session) start(now market.Nanos) {
 	f := s.outlet.follower
 	f.begin()
 	s.outlet.sync()
+	s.replay = s.newReplay()
 	s.outlet.join(s)
 	s.enterSolo(f.live)
-	for _, sub := range s.subscriptions {
+	for _, sub := range s.direct() {
 		s.announce(sub)
 	}
+	if s.replay != nil {
+		s.beginReplay(0)
+	}
 	s.serveNow(now)
+}
+
+// earliest returns when the earliest of the session's subscriptions starts.
+func (s *session) earliest(now market.Nanos) market.Nanos {
+	for _, sub := range s.subscriptions {
+		if sub.replayed {
+			now = min(now, sub.start)
+		}
+	}
+	return now
 }
 
 // An allowance is how many subscriptions may be processed now. The zero value is full at the first

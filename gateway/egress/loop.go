@@ -37,6 +37,10 @@ type loop struct {
 	// arm asks for a call of pass, at a pace.
 	arm    func(pace)
 	random func() [16]byte
+	// cold has a job run beside the loop, and post has a function called on the loop. Neither waits; anybody
+	// may call them.
+	cold func(job func())
+	post func(func(now market.Nanos))
 
 	followers []*follower
 	outlets   map[string]*outlet // by dataset
@@ -62,6 +66,8 @@ type follower struct {
 	latest  market.Nanos // receive time of what it has read last
 	sent    market.Nanos // latest send time given out: it never goes back
 	solo    []*session   // those that are not at live
+	// replaying are those with a replay, wherever they are.
+	replaying []*session
 	// following is how many sessions stream from the ring. While there is none the loop does not
 	// read it.
 	following int
@@ -150,6 +156,11 @@ func (f *follower) pass(now market.Nanos) pace {
 		next = max(next, s.serve(now))
 		if len(s.in) > 0 {
 			s.process(now)
+		}
+	}
+	for i := len(f.replaying) - 1; i >= 0; i-- {
+		if i < len(f.replaying) {
+			next = max(next, f.replaying[i].stepReplay(now))
 		}
 	}
 	if f.following == 0 {

@@ -252,10 +252,11 @@ func (o *outlet) pass(id market.InstrumentID) {
 
 // join makes a session a member of the cohort of its interest.
 func (o *outlet) join(s *session) {
-	key := interestKey(s.form, s.subscriptions)
+	subs := s.direct()
+	key := interestKey(s.form, subs)
 	c := o.cohorts[key]
 	if c == nil {
-		c = &cohort{interest: newInterest(s.form, s.subscriptions), key: key}
+		c = &cohort{interest: newInterest(s.form, subs), key: key}
 		o.cohorts[key] = c
 		o.order = append(o.order, c)
 		for schema := range o.index {

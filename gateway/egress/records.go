@@ -109,6 +109,12 @@ func textAck(s *subscription) string {
 
 func textIntervalEnd(schema dbn.Schema) string { return "End of interval for " + schema.String() }
 
+func textReplayed(schema dbn.Schema) string { return "Finished " + schema.String() + " replay" }
+
+func textLacks(schemas schemaSet, what string) string {
+	return "History has a gap, records of " + schemas.String() + " were skipped: " + what
+}
+
 func textUnresolved(symbol string) string { return "Failed to resolve symbol: " + symbol }
 
 func textSlow(due schemaSet) string {

@@ -16,6 +16,7 @@ import (
 type Server struct {
 	cfg       Config
 	admission *admission
+	cold      cold
 
 	mu         sync.Mutex // of what follows
 	loops      []*engineLoop
@@ -32,7 +33,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, cold: cold{most: cfg.ReplayThreads}}
 	// Numbers of sessions are not used again after a restart.
 	s.admission = newAdmission(&s.cfg, uint64(clock.Now()))
 	return s, nil
@@ -80,6 +81,7 @@ func (s *Server) Stop(ctx context.Context, reason string) error {
 	if stopErr := s.engine.stop(context.WithoutCancel(ctx)); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
+	s.cold.wait()
 	if err != nil {
 		return fmt.Errorf("egress: stop: %w", err)
 	}

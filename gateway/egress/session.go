@@ -81,6 +81,7 @@ type session struct {
 	// Where the session is in the ring; from the start line on.
 	cohort     *cohort
 	live       bool
+	replay     *replay    // nil if there is none
 	place      int        // in cohort.live or follower.solo
 	cursor     bus.Cursor // of a session that is solo
 	out        []byte     // to be written before anything else
@@ -177,6 +178,10 @@ func (s *session) sayGoodbye(now market.Nanos) {
 		if s.live {
 			at = f.live
 		}
+		if s.replay != nil { // it may take long
+			s.end(s.appendSystem(s.out, dbn.SystemUnset, now, reason+"; the replay was not finished", now), now)
+			return
+		}
 		// A session that only waits for a snapshot does not get it any more.
 		if (s.live || len(s.snapshots.targets) > 0) && at.Index() >= f.last.Index() {
 			s.end(s.appendSystem(s.out, dbn.SystemUnset, now, reason, now), now)
@@ -254,7 +259,11 @@ func (s *session) stats() SessionStats {
 		Held: s.conn.Buffered(), Stalls: s.stalls,
 	}
 	if s.cohort != nil {
-		st.Schemas = s.cohort.any.names()
+		any := s.cohort.any
+		if r := s.replay; r != nil {
+			st.Replaying, any = true, any|r.want.any
+		}
+		st.Schemas = any.names()
 		if !s.live {
 			st.Behind = s.outlet.follower.live.Index() - s.cursor.Index()
 		}

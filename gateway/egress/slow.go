@@ -19,6 +19,8 @@ type slowness struct {
 	skipping bool
 	records  uint64 // skipped
 	unknown  bool   // more than those were
+	// joining: the session comes from a replay and is behind because of that. It is not skipped.
+	joining bool
 }
 
 func (w *slowness) missed() bool { return w.records > 0 || w.unknown }
@@ -40,6 +42,7 @@ func (s *session) checkSlow(now market.Nanos) {
 	f.reader.Seek(s.cursor)
 	switch e := &f.entry; {
 	case s.cursor.Index() >= f.live.Index():
+	case s.cohort.any == 0: // it is due nothing
 	case f.reader.Next(e) != bus.Ready:
 		s.onLapped(nil, now)
 	case f.latest-e.At > nanos(s.loop.cfg.SlowAfter):
@@ -106,8 +109,12 @@ func (s *session) appendSkipped(b []byte, now market.Nanos) []byte {
 // onLapped does what is left when the ring does not have any more what the session is due. b is what
 // was about to be written.
 func (s *session) onLapped(b []byte, now market.Nanos) {
+	if s.cohort.any == 0 { // nothing was due
+		s.out, s.cursor = append(s.out, b...), s.outlet.follower.live
+		return
+	}
 	s.loop.counts.Lapped++
-	if s.mayBeSkipped() {
+	if !s.slow.joining && s.mayBeSkipped() {
 		s.out = append(s.out, b...)
 		if !s.slow.is {
 			s.slow.is = true
@@ -119,7 +126,9 @@ func (s *session) onLapped(b []byte, now market.Nanos) {
 		return
 	}
 	s.out = append(s.out, b...)
-	const text = "slow reading: the gateway does not hold any more what is due"
-	s.because(closedSlow, text)
-	s.fail(dbn.ErrorReplayAgedOut, text, now)
+	if s.catchUpFromHistory(now) {
+		return
+	}
+	s.because(closedSlow, textNotHeld)
+	s.fail(dbn.ErrorReplayAgedOut, textNotHeld, now)
 }

@@ -50,6 +50,7 @@ func (s *session) leave() {
 	}
 	s.leaveSolo()
 	s.snapshots.cancel(s.outlet)
+	s.dropReplay()
 	s.outlet.part(s.cohort)
 	s.cohort, s.announcing = nil, nil
 	s.outlet.follower.following--
@@ -104,7 +105,11 @@ func (s *session) serve(now market.Nanos) pace {
 	s.out = nil
 	b = s.appendAnnouncements(b, now)
 	caughtUp := false
-	if len(s.announcing) == 0 {
+	switch {
+	case len(s.announcing) > 0:
+	case s.patching():
+		b = s.patch(b, now)
+	default:
 		b, caughtUp = s.catchUp(b, now)
 	}
 	l.scratch = b[:0]
@@ -124,8 +129,13 @@ func (s *session) serve(now market.Nanos) pace {
 	if len(s.snapshots.targets) > 0 {
 		return idle // they come through the ring
 	}
-	s.slow = slowness{}
+	if s.replay == nil || s.replay.asked {
+		s.slow = slowness{}
+	}
 	s.goLive()
+	if s.replay != nil {
+		return soon // to step
+	}
 	return idle
 }
 
@@ -133,6 +143,10 @@ func (s *session) serve(now market.Nanos) pace {
 // one pass.
 func (s *session) catchUp(b []byte, now market.Nanos) (_ []byte, caughtUp bool) {
 	f := s.outlet.follower
+	if s.cohort.any == 0 { // nothing is due
+		s.cursor = f.live
+		return b, true
+	}
 	e := &f.entry
 	f.reader.Seek(s.cursor)
 	var late []market.InstrumentID

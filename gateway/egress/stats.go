@@ -48,6 +48,8 @@ type Counts struct {
 	Skipped     uint64 // data records that were skipped for slow readers, as far as they could be counted
 	Lapped      uint64 // times that the ring did not have any more what a session was due
 	LoopLapped  uint64 // times that the ring did not have any more what a loop had not yet read
+	Replays     uint64 // replays that clients asked for
+	CaughtUp    uint64 // times that a session got from the journal what the ring did not have any more
 }
 
 func (c *Counts) add(d *Counts) {
@@ -70,6 +72,8 @@ func (c *Counts) add(d *Counts) {
 	c.Skipped += d.Skipped
 	c.Lapped += d.Lapped
 	c.LoopLapped += d.LoopLapped
+	c.Replays += d.Replays
+	c.CaughtUp += d.CaughtUp
 }
 
 // SessionStats are a session's figures.
@@ -81,6 +85,7 @@ type SessionStats struct {
 	TLS           bool
 	Client        string // as it calls itself
 	State         string
+	Replaying     bool // it is being given what is older
 	Schemas       []string
 	Subscriptions int
 	Opened        market.Nanos

@@ -207,6 +207,9 @@ func (c *Cursor) Next(ctx context.Context, item *Item) (Outcome, error) {
 			return Pause, nil
 		}
 		out, err := c.nextBatch(ctx)
+		if errors.Is(err, journal.ErrRemoved) {
+			err = errors.Join(ErrAgedOut, err)
+		}
 		if err != nil {
 			return Empty, fmt.Errorf("history: %w", err)
 		}

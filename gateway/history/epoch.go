@@ -16,8 +16,7 @@ type epoch struct {
 	feeds map[string]int    // numbers
 	kept  map[int]schemaSet // by number of the feed
 	met   []Met             // in order
-	skew  skew
-	live  *Live // of the epoch that is being written; nil for others
+	live  *Live             // of the epoch that is being written; nil for others
 }
 
 // metNow returns what was met so far, in order.

@@ -47,9 +47,9 @@ const (
 	marksSpare = 1 << 15
 )
 
-// NewMarks returns marks for a ring. next is the index that the journal gives to the next entry.
-func NewMarks(ring bus.Config, next uint64) *Marks {
-	n := 1 << bits.Len(uint(ring.Chunks*ring.ChunkBytes/entryBytesMin/markEntries+marksSpare-1))
+// NewMarks returns marks for a ring of so many bytes. next is the index that the journal gives to the next entry.
+func NewMarks(ringBytes int, next uint64) *Marks {
+	n := 1 << bits.Len(uint(ringBytes/entryBytesMin/markEntries+marksSpare-1))
 	return &Marks{marks: make([]mark, n), mask: uint64(n - 1), first: next, next: next}
 }
 

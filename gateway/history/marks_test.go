@@ -22,7 +22,7 @@ func TestMarks(t *testing.T) {
 		}
 		defer reader.Close()
 		first := rapid.Uint64Range(1, 1000).Draw(t, "first")
-		m := NewMarks(cfg, first)
+		m := NewMarks(cfg.Chunks*cfg.ChunkBytes, first)
 		var journalOf []uint64 // the index that the journal gives next, before each entry of the ring
 		var ringOf []uint64    // the ring entry behind the last one that was kept, before each index
 		var keptOf []bool
@@ -91,7 +91,7 @@ func TestMarks(t *testing.T) {
 
 // Marks are for the ingest loop.
 func TestMarksDoNotAllocate(t *testing.T) {
-	m := NewMarks(bus.DefaultConfig(), 1)
+	m := NewMarks(1<<22, 1)
 	if n := testing.AllocsPerRun(1000, func() {
 		if m.Due() {
 			m.Begin(bus.Cursor{})
@@ -105,7 +105,7 @@ func TestMarksDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMarks(b *testing.B) {
-	m := NewMarks(bus.DefaultConfig(), 1)
+	m := NewMarks(1<<22, 1)
 	for i := range b.N {
 		if m.Due() {
 			m.Begin(bus.Cursor{})
