@@ -33,6 +33,7 @@ type gatewayConfig struct {
 	Stages          int    // messages whose book and ring times are kept; 0 for none
 	StageFile       string // where they go
 	Page            string // "" unless the sender waits for the gateway
+	Journal         string // directory of the journal; "" for none
 }
 
 // gatewayRole is the gateway of the run command with one feed of one line, without administration and
@@ -47,6 +48,7 @@ type gatewayRole struct {
 	judge  *providers.Judge
 	loop   *lines.Loop
 	server *egress.Server
+	keeper *keeper // nil: no journal
 	page   *page
 	end    context.CancelFunc
 	ended  chan error
@@ -98,7 +100,13 @@ func (g *gatewayRole) open() (err error) {
 	if g.ring, err = bus.New(bus.DefaultConfig()); err != nil {
 		return err
 	}
+	if g.keeper, err = openKeeper(g.cfg.Journal, g.ring); err != nil {
+		return err
+	}
 	if g.stream, err = stream.New(stream.Config{Feed: 0, Ring: g.ring}); err != nil {
+		return err
+	}
+	if err := g.keeper.want(g.stream); err != nil {
 		return err
 	}
 	// As in a running gateway: a feed with one provider, which is judged each tick.
@@ -176,11 +184,12 @@ func (s *stages) OnEvents(events []market.Event, books gateway.Books) {
 
 // publish publishes the ring, and notes when where stages are measured.
 func (g *gatewayRole) publish() func() {
-	if g.cfg.Stages == 0 {
+	if g.cfg.Stages == 0 && g.keeper == nil {
 		return g.ring.Publish
 	}
 	return func() {
 		g.ring.Publish()
+		g.keeper.follow()
 		if g.next == g.reached {
 			return
 		}
@@ -259,7 +268,10 @@ func (g *gatewayRole) finish() (any, error) {
 	if err := g.checkPipeline(); err != nil {
 		s.Faults = err.Error()
 	}
-	if g.cfg.StageFile != "" {
+	if s.Journal, err = g.keeper.finish(); err != nil {
+		s.Faults = err.Error()
+	}
+	if err = nil; g.cfg.StageFile != "" {
 		err = writeTimes(g.cfg.StageFile, g.book, g.published)
 	}
 	return s, err
@@ -283,8 +295,9 @@ func (g *gatewayRole) close() error {
 	// Sessions are cut off: the subscribers have counted.
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := g.server.Stop(ctx, "the measurement has ended"); !errors.Is(err, context.Canceled) {
-		return err
+	err := g.server.Stop(ctx, "the measurement has ended")
+	if errors.Is(err, context.Canceled) {
+		err = nil
 	}
-	return nil
+	return errors.Join(err, g.keeper.close())
 }

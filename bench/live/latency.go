@@ -19,6 +19,8 @@ type LatencyOptions struct {
 	// IngestMessages is how many messages the ingest loop is flooded with, one in a datagram; 0: that
 	// is not measured.
 	IngestMessages int `json:"ingest_messages"`
+	// Journal has the gateway measured with a journal too, in rounds of their own.
+	Journal bool `json:"journal"`
 }
 
 // DefaultLatency are the options that published figures are about.
@@ -67,6 +69,7 @@ type passage struct {
 	toBook, toRing, toSocket             histogram // of the gateway only
 	messages                             int
 	cpuPerMessage, allocationsPerMessage float64
+	journal                              journaled
 }
 
 // RunLatency measures how long a message takes from its planned send time to a subscriber, through the
@@ -95,7 +98,11 @@ func RunLatency(ctx context.Context, o LatencyOptions) (*Result, error) {
 // atRate measures one rate.
 func (o *LatencyOptions) atRate(ctx context.Context, r *Result, rate float64) error {
 	byServer := map[string][]*passage{}
-	err := inTurn(o.Rounds, []string{"relay", "gateway"}, func(round int, server string) error {
+	servers := []string{"relay", "gateway"}
+	if o.Journal {
+		servers = append(servers, withJournal)
+	}
+	err := inTurn(o.Rounds, servers, func(round int, server string) error {
 		o.progress("round %d of %d: %s at %.0f messages/s", round+1, o.Rounds, server, rate)
 		return within(ctx, &o.Common, func(g *rig) error {
 			p, err := o.pass(g, server, rate)
@@ -106,7 +113,10 @@ func (o *LatencyOptions) atRate(ctx context.Context, r *Result, rate float64) er
 	if err != nil {
 		return err
 	}
-	return o.report(r, rate, byServer["gateway"], byServer["relay"])
+	if err := o.report(r, rate, byServer["gateway"], byServer["relay"]); err != nil || !o.Journal {
+		return err
+	}
+	return o.reportJournal(r, rate, byServer["gateway"], byServer[withJournal])
 }
 
 // pass sends one load through one server.
@@ -115,8 +125,12 @@ func (o *LatencyOptions) pass(g *rig, server string, rate float64) (*passage, er
 	warm := int(rate * o.WarmUp.Seconds())
 	messages := warm + int(rate*o.Duration.Seconds())
 	var config any = relayConfig{Idle: o.Threads.Idle}
-	if server == "gateway" {
-		config = gatewayConfig{Threads: o.Threads, Stages: messages, StageFile: g.path("stages")}
+	if server != "relay" {
+		c := gatewayConfig{Threads: o.Threads, Stages: messages, StageFile: g.path("stages")}
+		if server == withJournal {
+			c.Journal = g.path("journal")
+		}
+		server, config = "gateway", c
 	}
 	serve, at, err := g.server(server, config)
 	if err != nil {
@@ -172,7 +186,7 @@ func (o *LatencyOptions) pass(g *rig, server string, rate float64) (*passage, er
 	if did.Faults != "" {
 		return nil, fmt.Errorf("%s: %s", server, did.Faults)
 	}
-	p := &passage{messages: messages}
+	p := &passage{messages: messages, journal: did.Journal}
 	p.cpuPerMessage = float64(did.Use.CPU-before.CPU) / float64(messages)
 	p.allocationsPerMessage = float64(did.Use.Mallocs-before.Mallocs) / float64(messages)
 	if err := p.decode(out.Late, &got); err != nil {
@@ -290,5 +304,50 @@ func (o *LatencyOptions) report(r *Result, rate float64, gateway, relay []*passa
 	)
 	r.Checked = append(r.Checked, fmt.Sprintf("%.0f messages/s: each of %d subscribers of either server got all %d messages of every round, in order, with their contents",
 		rate, o.Subscribers, gateway[0].messages))
+	return nil
+}
+
+// reportJournal adds what the rounds with a journal say, beside those without.
+func (o *LatencyOptions) reportJournal(r *Result, rate float64, without, with []*passage) error {
+	at := ""
+	if len(o.Rates) > 1 {
+		at = fmt.Sprintf(", %.0f/s", rate)
+	}
+	rounds := make([]histogram, len(with))
+	quantiles := map[float64][2][]float64{}
+	var cpu, commits []float64
+	for i, p := range with {
+		rounds[i] = p.endToEnd
+		cpu = append(cpu, p.cpuPerMessage)
+		commits = append(commits, float64(p.journal.Commits)/(o.Duration+o.WarmUp).Seconds())
+		if p.journal.Orders != uint64(p.messages) {
+			return fmt.Errorf("round %d: the journal has %d of %d messages", i+1, p.journal.Orders, p.messages)
+		}
+		for _, q := range []float64{50, 99} {
+			pair := quantiles[q]
+			pair[0] = append(pair[0], float64(p.endToEnd.ValueAtPercentile(q)))
+			pair[1] = append(pair[1], float64(without[i].endToEnd.ValueAtPercentile(q)))
+			quantiles[q] = pair
+		}
+	}
+	series, err := newSeries("wire-to-subscriber with journal"+at, rounds)
+	if err != nil {
+		return err
+	}
+	r.Series = append(r.Series, series)
+	r.Figures = append(r.Figures,
+		Figure{"gateway CPU per message, with journal" + at, "ns", cpu},
+		Figure{"syncs of the journal" + at, "1/s", commits},
+	)
+	mark := 0.0
+	if rate == 50_000 { // the mark is about this rate
+		mark = 1.1
+	}
+	// Of the medians: each round has one of either.
+	r.Ratios = append(r.Ratios,
+		Ratio{Name: "wire-to-subscriber p50, with / without journal" + at, Rounds: perRound(quantiles[50][0], quantiles[50][1]), Mark: mark},
+		Ratio{Name: "wire-to-subscriber p99, with / without journal" + at, Rounds: perRound(quantiles[99][0], quantiles[99][1])},
+	)
+	r.Checked = append(r.Checked, fmt.Sprintf("%.0f messages/s: with a journal likewise, and all %d messages of every round were read back from it", rate, with[0].messages))
 	return nil
 }

@@ -72,7 +72,7 @@ func TestThreadings(t *testing.T) {
 func TestLatency(t *testing.T) {
 	o := smallLatency()
 	o.Rounds, o.Rates, o.Threads.GOMAXPROCS = 2, []float64{1_000, 2_000}, 2
-	o.Duration, o.IngestMessages = 300*time.Millisecond, 10_000
+	o.Duration, o.IngestMessages, o.Journal = 300*time.Millisecond, 10_000, true
 	r, err := RunLatency(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +86,7 @@ func TestLatency(t *testing.T) {
 	}
 	want := map[string]int64{ // two rounds, two subscribers; how late the sender is includes the warm-up
 		"wire-to-subscriber, 1000/s": 1200, "wire-to-subscriber, 2000/s": 2400,
+		"wire-to-subscriber with journal, 1000/s": 1200, "wire-to-subscriber with journal, 2000/s": 2400,
 		"relay wire-to-subscriber, 1000/s": 1200, "relay wire-to-subscriber, 2000/s": 2400,
 		"socket-to-subscriber, 1000/s": 1200, "socket-to-subscriber, 2000/s": 2400,
 		"wire-to-book, 1000/s": 600, "wire-to-book, 2000/s": 1200,
@@ -103,7 +104,8 @@ func TestLatency(t *testing.T) {
 		}
 	}
 	text := textOf(t, r)
-	for _, want := range []string{"each of 2 subscribers of either server got all 800 messages", "ingest: 10000 messages", "ingest datagrams/s, gateway / bare loop"} {
+	for _, want := range []string{"each of 2 subscribers of either server got all 800 messages", "ingest: 10000 messages", "ingest datagrams/s, gateway / bare loop",
+		"all 800 messages of every round were read back", "wire-to-subscriber p50, with / without journal, 1000/s"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("text has no %q:\n%s", want, text)
 		}

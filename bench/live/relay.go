@@ -60,6 +60,7 @@ type served struct {
 	Lapped      uint64
 	Faults      string // what went wrong
 	StageFile   string // book and ring times of every message
+	Journal     journaled
 }
 
 func newRelay(c clock, args json.RawMessage) (role, error) {

@@ -79,6 +79,7 @@ type benchLatencyCmd struct {
 	Batch       int           `default:"3" placeholder:"N" help:"Messages in a datagram."`
 	Subscribers int           `default:"1" placeholder:"N" help:"Subscribers that get every message."`
 	Ingest      int           `default:"1000000" placeholder:"N" help:"Messages that the ingest loops are flooded with, one in a datagram; 0 leaves that out."`
+	Journal     bool          `help:"Also measure the gateway with a journal, in rounds of their own."`
 	liveOptions
 }
 
@@ -89,6 +90,7 @@ func (c *benchLatencyCmd) Run(ctx context.Context, con *console) error {
 		return usageError{err}
 	}
 	o.Rates, o.WarmUp, o.Batch, o.Subscribers, o.IngestMessages = c.Rate, c.WarmUp, c.Batch, c.Subscribers, c.Ingest
+	o.Journal = c.Journal
 	if err := o.Validate(); err != nil {
 		return usageError{err}
 	}
