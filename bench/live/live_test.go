@@ -104,8 +104,10 @@ func TestLatency(t *testing.T) {
 		}
 	}
 	text := textOf(t, r)
-	for _, want := range []string{"each of 2 subscribers of either server got all 800 messages", "ingest: 10000 messages", "ingest datagrams/s, gateway / bare loop",
-		"all 800 messages of every round were read back", "wire-to-subscriber p50, with / without journal, 1000/s"} {
+	for _, want := range []string{
+		"each of 2 subscribers of either server got all 800 messages", "ingest: 10000 messages", "ingest datagrams/s, gateway / bare loop",
+		"all 800 messages of every round were read back", "wire-to-subscriber p50, with / without journal, 1000/s",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("text has no %q:\n%s", want, text)
 		}
