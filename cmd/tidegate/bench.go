@@ -12,6 +12,7 @@ import (
 type benchCmd struct {
 	Decode benchDecodeCmd `cmd:"" help:"Nanoseconds per message to decode ITCH 5.0."`
 	Book   benchBookCmd   `cmd:"" help:"Nanoseconds per message to decode ITCH 5.0 and keep every by-order book."`
+	Match  benchMatchCmd  `cmd:"" help:"Nanoseconds per operation of the matching engine: insert, cancel, and a mix."`
 	benchLiveCmds
 }
 

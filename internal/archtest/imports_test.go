@@ -320,6 +320,7 @@ var owners = []owner{
 	{"github.com/goccy/go-yaml/...", "gateway/config", "configurations are gateway/config's"},
 	{"golang.org/x/sys/...", "internal/netloop", "system calls of the network are internal/netloop's"},
 	{"github.com/valyala/fasthttp/...", "internal/venue/livevenue", "the control endpoint of the simulated exchange is its own"},
+	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench", "how long one operation takes is the bench's to report"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench/live", "latencies are the bench's to report"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench/chaos", "how long a gateway took is the drills' to report"},
 	{"golang.org/x/sys/unix", "bench/chaos", "the relay of the drills sleeps until a packet is due, to a fraction of a millisecond"},
