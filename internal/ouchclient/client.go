@@ -16,6 +16,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -64,6 +65,7 @@ type Client struct {
 	mu   sync.Mutex // of the rest, and of writing
 	soup *soupbintcp.Client
 	err  error // why the connection is of no further use
+	left bool  // Logout was called
 }
 
 // Dial connects and logs in.
@@ -231,7 +233,7 @@ func (c *Client) fail(err error) {
 	defer c.mu.Unlock()
 	if c.err == nil {
 		c.err = err
-		if c.soup.Over() {
+		if c.soup.Over() || c.left && errors.Is(err, io.EOF) {
 			c.err = ErrSessionEnded
 		}
 	}
@@ -291,6 +293,7 @@ func (c *Client) Session() soupbintcp.Session {
 func (c *Client) Logout() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.left = true
 	c.soup.Logout(clock.Now())
 	return c.flush()
 }
