@@ -74,6 +74,8 @@ crashes: setup ## kill the gateway CRASHES=n and a drainer DRAINS=n times, crash
 	@cd sinks/postgres && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestKilled$$' -rounds $(DRAINS) -v
 	@cd cmd/tidegate && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestE2EPostgres$$' -outage $(OUTAGE) -v
 
+planted: SHELL := bash
+planted: .SHELLFLAGS := -o pipefail -c
 planted: setup ## bugs are planted in the code, one by one, and simulated worlds must catch each
 	@cd internal/sim && $(GO) test -count=1 -timeout 0 -run '^TestPlantedBugs$$' -v -sim.plant | grep -v '^==='
 

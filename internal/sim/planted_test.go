@@ -169,7 +169,7 @@ var plantedBugs = []plantedBug{
 func TestPlantedBugs(t *testing.T) {
 	if *plant {
 		t.Run("none", func(t *testing.T) {
-			if out, err := exec.Command("go", "test", ".", "-run=^TestWorlds$", "-sim.failfast", "-sim.seeds="+*plantWorlds).CombinedOutput(); err != nil {
+			if out, err := exec.Command("go", "test", ".", "-run=^TestWorlds$", "-sim.failfast", "-sim.fresh=0", "-sim.seeds="+*plantWorlds).CombinedOutput(); err != nil {
 				t.Fatalf("worlds fail without a bug:\n%s", out)
 			}
 		})
@@ -213,7 +213,7 @@ func (b *plantedBug) grow(t *testing.T, file, text string) {
 	if out, err := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%s with the bug: %v\n%s", b.file, err, out)
 	}
-	out, err := exec.Command(binary, "-test.run=^TestWorlds$", "-test.v", "-sim.failfast", "-sim.seeds="+*plantWorlds).CombinedOutput()
+	out, err := exec.Command(binary, "-test.run=^TestWorlds$", "-test.v", "-sim.failfast", "-sim.fresh=0", "-sim.seeds="+*plantWorlds).CombinedOutput()
 	if err == nil {
 		t.Errorf("%s worlds did not notice", *plantWorlds)
 		return

@@ -19,7 +19,7 @@ import (
 var (
 	seeds    = flag.Int("sim.seeds", 40, "how many worlds")
 	first    = flag.Uint64("sim.seed", 1, "the first seed")
-	fresh    = flag.Int("sim.fresh", 0, "how many worlds with seeds of their own, besides")
+	fresh    = flag.Int("sim.fresh", 12, "how many worlds with seeds of their own, besides")
 	only     = flag.String("sim.only", "", "kinds of fault, separated by commas; all by default")
 	keep     = flag.String("sim.keep", "", "numbers of faults, separated by commas, or none; all by default")
 	failfast = flag.Bool("sim.failfast", false, "end with the first world that fails, and do not look for what suffices")
