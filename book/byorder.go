@@ -74,10 +74,10 @@ func NewByOrder(cfg ByOrderConfig) *ByOrder {
 	var freeOrders, freeLevels func()
 	b.orders.reserve, freeOrders = newReserve[order](cfg.OrdersMax + 1)
 	b.levels.reserve, freeLevels = newReserve[level](cfg.OrdersMax + windowsMax + 2)
-	// Exported methods end with KeepAlive: the memory must not go while they use it.
-	runtime.AddCleanup(b, func(int) { freeOrders(); freeLevels() }, 0)
 	b.orders.advise(expected + 1)
-	b.index.init(&b.orders, expected)
+	freeIndex := b.index.init(&b.orders, expected)
+	// Exported methods end with KeepAlive: the memory must not go while they use it.
+	runtime.AddCleanup(b, func(int) { freeOrders(); freeLevels(); freeIndex() }, 0)
 	if n := cfg.InstrumentsExpected; n > 0 {
 		b.fars.reserve(n * 2 << farBitsMin)
 	}
@@ -87,9 +87,9 @@ func NewByOrder(cfg ByOrderConfig) *ByOrder {
 
 // Reset empties all books for a new epoch. Definitions and memory are kept.
 func (b *ByOrder) Reset() {
+	b.index.reset() // first, see there
 	b.orders.reset()
 	b.levels.reset()
-	b.index.reset()
 	b.fars.reset()
 	b.fars.take(1) // block 0 is none
 	for i := range b.sides {
@@ -185,21 +185,17 @@ func (b *ByOrder) add(u *market.Update) Result {
 			return Result{Verdict: market.BookFull}
 		}
 	}
-	hash := hashID(u.OrderID)
-	seg := b.index.segment(hash)
-	if seg.used >= segmentFull {
-		if seg = b.index.makeRoom(hash); seg == nil {
-			return Result{Verdict: market.BookFull}
-		}
-	}
-	slot, i := b.index.find(seg, u.OrderID, hash)
-	if i != 0 {
+	if b.index.find(u.OrderID) != 0 {
 		return Result{Verdict: market.DuplicateOrder}
 	}
-	if i = b.orders.take(); i == 0 {
+	i := b.orders.take()
+	if i == 0 {
 		return Result{Verdict: market.BookFull}
 	}
-	seg.set(slot, hash, i)
+	if !b.index.set(u.OrderID, i) {
+		b.orders.give(i)
+		return Result{Verdict: market.BookFull}
+	}
 	o := b.orders.at(i)
 	o.id, o.price, o.size = u.OrderID, int64(u.Price), uint32(u.Size)
 	o.side = bookIndex*2 + uint32(u.Side.Index())
@@ -213,19 +209,17 @@ var sides = [2]market.Side{market.Bid, market.Ask}
 
 // lookup finds the order that an update is about, checks that it is the instrument's, and completes
 // the update with what it was.
-func (b *ByOrder) lookup(u *market.Update, id uint64) (seg *segment, slot, i uint32, v market.Verdict) {
-	hash := hashID(id)
-	seg = b.index.segment(hash)
-	slot, i = b.index.find(seg, id, hash)
+func (b *ByOrder) lookup(u *market.Update, id uint64) (i uint32, v market.Verdict) {
+	i = b.index.find(id)
 	if i == 0 {
-		return nil, 0, 0, market.UnknownOrder
+		return 0, market.UnknownOrder
 	}
 	o := b.orders.at(i)
 	if o.side/2 != b.instruments.find(u.Instrument) {
-		return nil, 0, 0, market.WrongBook
+		return 0, market.WrongBook
 	}
 	u.PrevPrice, u.PrevSize = market.Price(o.price), market.Size(o.size)
-	return seg, slot, i, market.Applied
+	return i, market.Applied
 }
 
 // reduce applies Delete, Cancel and Execute.
@@ -233,7 +227,7 @@ func (b *ByOrder) reduce(u *market.Update) (r Result) {
 	if u.Size == 0 && u.Action != market.Delete {
 		return Result{Verdict: market.BadField}
 	}
-	seg, slot, i, v := b.lookup(u, u.OrderID)
+	i, v := b.lookup(u, u.OrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
@@ -249,7 +243,7 @@ func (b *ByOrder) reduce(u *market.Update) (r Result) {
 		if u.Action != market.Delete && u.Size > u.PrevSize {
 			r.Verdict = market.Oversize
 		}
-		seg.remove(slot)
+		b.index.remove(u.OrderID)
 		best = b.dequeue(o)
 		b.orders.give(i)
 	}
@@ -263,26 +257,24 @@ func (b *ByOrder) replace(u *market.Update) Result {
 	if v := check(u); v != market.Applied {
 		return Result{Verdict: v}
 	}
-	hash := hashID(u.OrderID)
-	to := b.index.makeRoom(hash)
-	if to == nil {
-		return Result{Verdict: market.BookFull}
+	renamed := u.OrderID != u.PrevOrderID
+	if renamed && b.index.find(u.OrderID) != 0 {
+		return Result{Verdict: market.DuplicateOrder}
 	}
-	if u.OrderID != u.PrevOrderID {
-		if _, i := b.index.find(to, u.OrderID, hash); i != 0 {
-			return Result{Verdict: market.DuplicateOrder}
-		}
-	}
-	seg, slot, i, v := b.lookup(u, u.PrevOrderID)
+	i, v := b.lookup(u, u.PrevOrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
+	if renamed {
+		if !b.index.set(u.OrderID, i) {
+			u.PrevPrice, u.PrevSize = market.UndefPrice, 0
+			return Result{Verdict: market.BookFull}
+		}
+		b.index.remove(u.PrevOrderID)
+	}
 	o := b.orders.at(i)
 	u.Side = sides[o.side&1]
-	seg.remove(slot)
 	o.id = u.OrderID
-	slot, _ = b.index.find(to, u.OrderID, hash)
-	to.set(slot, hash, i)
 	return b.move(i, o, u)
 }
 
@@ -293,7 +285,7 @@ func (b *ByOrder) modify(u *market.Update) Result {
 	if v := check(u); v != market.Applied {
 		return Result{Verdict: v}
 	}
-	_, _, i, v := b.lookup(u, u.OrderID)
+	i, v := b.lookup(u, u.OrderID)
 	if v != market.Applied {
 		return Result{Verdict: v}
 	}
@@ -352,10 +344,7 @@ func (b *ByOrder) clearLevel(index uint32) {
 	for i := b.levels.at(index).head; i != 0; {
 		o := b.orders.at(i)
 		next := o.next
-		hash := hashID(o.id)
-		seg := b.index.segment(hash)
-		slot, _ := b.index.find(seg, o.id, hash)
-		seg.remove(slot)
+		b.index.remove(o.id)
 		b.dequeue(o)
 		b.orders.give(i)
 		i = next

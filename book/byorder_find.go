@@ -10,8 +10,7 @@ import (
 // name an order and nothing else: what Apply wants to know of the instrument and the side is found here.
 // The memory that it reads is what Apply reads next.
 func (b *ByOrder) Find(id uint64) (o Order, instrument market.InstrumentID, ok bool) {
-	hash := hashID(id)
-	_, i := b.index.find(b.index.segment(hash), id, hash)
+	i := b.index.find(id)
 	if i == 0 {
 		return Order{}, 0, false
 	}

@@ -2,203 +2,167 @@ package book
 
 import "unsafe"
 
-// An orderIndex finds an order's slab index by the order's id. It is an extendible hash table:
-//
-//	hash (32 bits)  [ directory .............. | slot in segment (13) ]
-//	                                                     [ id & 7 (3) ]
-//
-// The top bits choose, by the directory, a segment of 8,192 slots; a slot is 8 bytes, the hash above
-// the slab index. Collisions go to the next free slot of the segment; removal shifts back, so there
-// are no tombstones. A segment that is half full is split in two by one more bit of the hash.
-// Growing so costs one segment at a time (BenchmarkSplit) and never copies the table.
-//
-// Eight ids in a row share one cache line, because venues number orders in sequence: most adds
-// find their line in the cache.
-type orderIndex struct {
-	dir     []*segment
-	shift   uint // 32 minus the number of directory bits
-	orders  *orderSlab
-	scratch *segment // for split
-}
-
 const (
-	segmentBits = 13
-	segmentLen  = 1 << segmentBits
-	segmentMask = segmentLen - 1
-	segmentFull = segmentLen / 2
-	runBits     = 3 // 1<<runBits ids in a row share a cache line
-
-	// directoryBitsMax ends splitting: no real stream of ids comes near.
-	directoryBitsMax = 32 - segmentBits
+	// recentLen is how many ids in a row the window of an orderIndex covers: 32 MiB of slab indexes.
+	recentLen = 1 << 23
+	// recentStep is by how many ids the window moves at a time.
+	recentStep = 64
 )
 
-type segment struct {
-	slots [segmentLen]uint64 // hash<<32 | slab index; 0 is empty
-	used  uint32
-	depth uint32     // hash bits that all entries share
-	_     [14]uint32 // whole cache lines
+// An orderIndex finds an order's slab index by the order's id. Most venues number orders in sequence,
+// and most orders go young, so it has two parts:
+//
+//	ids   ........ [base .................. base+recentLen) ........
+//	       older                 recent                      older
+//
+// recent is an array indexed by the id, used as a ring: to find an order is one read, and the ids of
+// young orders lie side by side. The window moves up when an id above it comes. What drops out at its
+// lower end goes to older, a hash table, where all ids are that are in no sequence.
+//
+// An id above the window goes to older too, and the window may come to cover it. The ids that only
+// recent can hold are [sure, sure+sureLen); find looks whether an id is one of them and nowhere else.
+type orderIndex struct {
+	sure, sureLen uint64
+	recent        *[recentLen]uint32 // by id modulo recentLen; 0 is no order
+	live          uint32             // orders in recent
+	base          uint64             // a multiple of recentStep, at most 1<<64 - recentLen
+	highest       uint64             // the highest id that older had since reset
+	older         orderTable
 }
 
-var _ = [1]struct{}{}[unsafe.Sizeof(segment{})%64]
-
-// hashID returns the hash of an order id. The low bits keep runs of ids together; the others are
-// the top of a product with an odd constant, so that ids in steps spread as well.
-func hashID(id uint64) uint32 {
-	const odd = 0x9E3779B97F4A7C15
-	x := id >> runBits
-	x ^= x >> 32
-	return uint32(x*odd>>32)<<runBits | uint32(id)&(1<<runBits-1)
+// init makes an empty index with room for n orders. free gives the memory of recent back.
+func (x *orderIndex) init(orders *orderSlab, n uint32) (free func()) {
+	recent, free := newReserve[uint32](recentLen)
+	recent.advise(recentLen)
+	x.recent = (*[recentLen]uint32)(recent.records)
+	x.older.init(orders, n)
+	x.setSure()
+	return free
 }
 
-func (x *orderIndex) segment(hash uint32) *segment { return x.dir[hash>>x.shift] }
-
-// find returns the slot and the slab index of an id in its segment. If the id is not there, the index
-// is 0 and the slot is where it would go.
-func (x *orderIndex) find(s *segment, id uint64, hash uint32) (slot, index uint32) {
-	for slot = hash; ; slot++ {
-		e := s.slots[slot&segmentMask]
-		if e == 0 || uint32(e>>32) == hash && x.orders.at(uint32(e)).id == id {
-			return slot, uint32(e)
+// reset empties the index and keeps its memory. It reads the slab, which is reset after it: writing
+// over all of recent would take memory that was never used.
+func (x *orderIndex) reset() {
+	orders := x.older.orders
+	for _, o := range orders.records[:orders.used] {
+		if o.id-x.base < recentLen {
+			x.recent[o.id%recentLen] = 0
 		}
 	}
+	x.base, x.live, x.highest = 0, 0, 0
+	x.setSure()
+	x.older.reset()
 }
 
-// slotOf returns the slot where the search for a hash begins.
-func (x *orderIndex) slotOf(hash uint32) *uint64 { return &x.segment(hash).slots[hash&segmentMask] }
-
-// guess returns the slab index of an order whose id has a hash, 0 if there is none close to where
-// the search begins.
-func (x *orderIndex) guess(hash uint32) uint32 {
-	slots := &x.segment(hash).slots
-	index := uint32(0)
-	for i := range uint32(4) { // no early exit: where it is found is hard to predict
-		if e := slots[(hash+i)&segmentMask]; uint32(e>>32) == hash {
-			index = uint32(e)
-		}
-	}
-	return index
-}
-
-// set fills a slot that find returned as the place of a missing id.
-func (s *segment) set(slot, hash, index uint32) {
-	s.slots[slot&segmentMask] = uint64(hash)<<32 | uint64(index)
-	s.used++
-}
-
-// remove empties a slot and moves entries behind it back towards their places.
-func (s *segment) remove(slot uint32) {
-	hole := slot & segmentMask
-	for i := hole; ; {
-		i = (i + 1) & segmentMask
-		e := s.slots[i]
-		if e == 0 {
-			break
-		}
-		// An entry may move to the hole if that is not before its own place.
-		home := uint32(e >> 32)
-		if (i-home)&segmentMask >= (i-hole)&segmentMask {
-			s.slots[hole] = e
-			hole = i
-		}
-	}
-	s.slots[hole] = 0
-	s.used--
-}
-
-// makeRoom returns the segment of a hash, split until it has room; nil if that is not possible.
-func (x *orderIndex) makeRoom(hash uint32) *segment {
-	for {
-		s := x.segment(hash)
-		if s.used < segmentFull {
-			return s
-		}
-		if s.depth == directoryBitsMax {
-			return nil
-		}
-		x.split(s, hash)
+// setSure finds the ids that recent alone may hold.
+func (x *orderIndex) setSure() {
+	x.sure, x.sureLen = x.base, recentLen
+	if x.highest >= x.base {
+		held := min(x.highest-x.base, recentLen-1) + 1
+		x.sure += held
+		x.sureLen -= held
 	}
 }
 
-func (x *orderIndex) split(s *segment, hash uint32) {
-	if uint(s.depth) == 32-x.shift {
-		x.doubleDirectory()
+// find returns the slab index of an order, 0 if there is none with this id. It is short enough to be
+// inlined.
+func (x *orderIndex) find(id uint64) uint32 {
+	if id-x.sure < x.sureLen {
+		return x.recent[id%recentLen]
 	}
-	s.depth++
-	t := &segment{depth: s.depth}
+	return x.findUnsure(id)
+}
 
-	// The directory entries of s are in a row; t gets the upper half.
-	span := 1 << (32 - x.shift - uint(s.depth))
-	first := int(hash>>x.shift) &^ (2*span - 1)
-	for i := first + span; i < first+2*span; i++ {
-		x.dir[i] = t
+func (x *orderIndex) findUnsure(id uint64) uint32 {
+	if id-x.base < recentLen {
+		if i := x.recent[id%recentLen]; i != 0 {
+			return i
+		}
 	}
+	return x.older.find(id)
+}
 
-	// Start behind an empty slot, so that no chain of collisions is cut.
-	if x.scratch == nil {
-		x.scratch = new(segment)
+// slotOf returns an address that find reads first, for most ids the only one.
+func (x *orderIndex) slotOf(id uint64) unsafe.Pointer {
+	if id-x.sure < x.sureLen {
+		return unsafe.Pointer(&x.recent[id%recentLen])
 	}
-	old := x.scratch
-	old.slots = s.slots
-	clear(s.slots[:])
-	s.used = 0
-	start := uint32(0)
-	for old.slots[start] != 0 {
-		start++
+	return unsafe.Pointer(x.older.slotOf(hashID(id)))
+}
+
+// guess is find without a look at the orders, which would have to come from memory first: now and then
+// it misses one.
+func (x *orderIndex) guess(id uint64) uint32 {
+	if id-x.sure < x.sureLen {
+		return x.recent[id%recentLen]
 	}
-	for i := range uint32(segmentLen) {
-		e := old.slots[(start+i)&segmentMask]
-		if e == 0 {
+	return x.older.guess(hashID(id))
+}
+
+// set enters an order whose id is not there. It reports false if there is no room.
+func (x *orderIndex) set(id uint64, i uint32) bool {
+	if id-x.base >= recentLen && !x.reach(id) {
+		return x.setOlder(id, i)
+	}
+	x.recent[id%recentLen] = i
+	x.live++
+	return true
+}
+
+// setOlder is set for an id that the window does not cover, or is about to leave behind.
+func (x *orderIndex) setOlder(id uint64, i uint32) bool {
+	if !x.older.set(id, i) {
+		return false
+	}
+	if id > x.highest {
+		x.highest = id
+		x.setSure()
+	}
+	return true
+}
+
+// remove takes out an id that is there.
+func (x *orderIndex) remove(id uint64) {
+	if id-x.base < recentLen {
+		if slot := &x.recent[id%recentLen]; *slot != 0 {
+			*slot = 0
+			x.live--
+			return
+		}
+	}
+	x.older.remove(id)
+}
+
+// reach moves the window towards an id that it does not cover, and reports whether it covers it now. An
+// empty window goes there at once. Another goes up by one step only, so that numbers left out cause no
+// stall: as more ids come from there, the window arrives, or becomes empty.
+func (x *orderIndex) reach(id uint64) bool {
+	switch {
+	case x.live == 0:
+		x.base = min(id-min(id, recentLen/2), 1<<64-recentLen) &^ (recentStep - 1)
+	case id < x.base || !x.emptyStep():
+		return false
+	default:
+		x.base += recentStep
+	}
+	x.setSure()
+	return id-x.base < recentLen
+}
+
+// emptyStep moves the orders of the window's lowest ids to older. It reports false if there is no room
+// for all of them.
+func (x *orderIndex) emptyStep() bool {
+	first := x.base % recentLen
+	slots := x.recent[first : first+recentStep]
+	for k, i := range slots {
+		if i == 0 {
 			continue
 		}
-		to := s
-		if uint32(e>>32)>>(32-s.depth)&1 != 0 {
-			to = t
+		if !x.setOlder(x.base+uint64(k), i) {
+			return false
 		}
-		to.place(e)
+		slots[k] = 0
+		x.live--
 	}
-}
-
-func (s *segment) place(e uint64) {
-	slot := uint32(e>>32) & segmentMask
-	for s.slots[slot] != 0 {
-		slot = (slot + 1) & segmentMask
-	}
-	s.slots[slot] = e
-	s.used++
-}
-
-func (x *orderIndex) doubleDirectory() {
-	dir := make([]*segment, 2*len(x.dir))
-	for i, s := range x.dir {
-		dir[2*i], dir[2*i+1] = s, s
-	}
-	x.dir = dir
-	x.shift--
-}
-
-// init makes an empty table with room for n orders.
-func (x *orderIndex) init(orders *orderSlab, n uint32) {
-	x.orders = orders
-	depth := uint32(0)
-	for n>>depth > segmentLen/3 {
-		depth++
-	}
-	segments := largeSlice[segment](1 << depth)
-	x.dir = make([]*segment, len(segments))
-	for i := range segments {
-		segments[i].depth = depth
-		x.dir[i] = &segments[i]
-	}
-	x.shift = uint(32 - depth)
-}
-
-// reset empties the table and keeps its memory.
-func (x *orderIndex) reset() {
-	for i, s := range x.dir {
-		if i > 0 && s == x.dir[i-1] {
-			continue // entries of one segment are in a row
-		}
-		clear(s.slots[:])
-		s.used = 0
-	}
+	return true
 }

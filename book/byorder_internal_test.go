@@ -40,12 +40,12 @@ func TestLevelsAreGivenBack(t *testing.T) {
 	}
 }
 
-// BenchmarkSplit measures the longest stall of growing: one segment of the order index is split. The
+// BenchmarkSplit measures the longest stall of growing: one segment of the order table is split. The
 // others' slots are not looked at.
 func BenchmarkSplit(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
-		var x orderIndex
+		var x orderTable
 		x.init(nil, 0)
 		s := x.dir[0]
 		for id := uint64(0); s.used < segmentFull; id++ {

@@ -17,7 +17,7 @@ type prefetcher struct {
 	adds      [prefetchLen]uint32 // places of adds in the batch
 	refs      [prefetchLen]uint32 // places of updates that name an order
 	sides     [prefetchLen]uint32 // by place: index of the update's side, as far as it is known
-	hashes    [prefetchLen]uint32 // by place: of the order that the update names
+	ids       [prefetchLen]uint64 // by place: of the order that the update names
 	levels    [prefetchLen]uint32 // of adds
 	orders    [prefetchLen]uint32 // of refs
 }
@@ -51,10 +51,9 @@ func (b *ByOrder) prefetchBatch(us []market.Update) {
 		if u.PrevOrderID != 0 {
 			id = u.PrevOrderID
 		}
-		hash := hashID(id)
-		p.hashes[i%prefetchLen] = hash
+		p.ids[i%prefetchLen] = id
 		side := 2 * b.instruments.find(u.Instrument)
-		p.addresses[i%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.index.slotOf(hash)))
+		p.addresses[i%(4*prefetchLen)] = uintptr(b.index.slotOf(id))
 		if u.Side == market.Ask {
 			side++
 		}
@@ -85,7 +84,7 @@ func (b *ByOrder) prefetchBatch(us []market.Update) {
 	}
 	for j := range refs {
 		i := p.refs[j%prefetchLen]
-		index := b.index.guess(p.hashes[i%prefetchLen])
+		index := b.index.guess(p.ids[i%prefetchLen])
 		p.orders[j%prefetchLen] = index
 		p.addresses[n%(4*prefetchLen)] = uintptr(unsafe.Pointer(b.orders.at(index)))
 		n++
