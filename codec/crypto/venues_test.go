@@ -47,9 +47,12 @@ type gate struct {
 	trades   map[string]int
 	unknown  int // levels removed that were not there
 	narrowed int
-	onDelta  func(*depth.Message) // after a delta is in the book
-	onQuote  func(*depth.Message)
-	onTrade  func(*depth.Trade)
+	// beyond has the levels of asks that no Price can hold, as lines of a digest, by symbol. They are the
+	// worst of their books and stay there all the time.
+	beyond  map[string]string
+	onDelta func(*depth.Message) // after a delta is in the book
+	onQuote func(*depth.Message)
+	onTrade func(*depth.Trade)
 }
 
 // newGate makes a gate of instruments named by their symbols.
@@ -163,6 +166,10 @@ func (g *gate) wantBook(symbol string, want bookDigest) {
 		for _, l := range levels {
 			fmt.Fprintf(h, "%s,%s,%s\n", "ba"[i:i+1], plain(int64(l.Price), 9), plain(int64(l.Size), in.SizeScale))
 		}
+	}
+	if line, ok := g.beyond[symbol]; ok {
+		counts[1]++
+		io.WriteString(h, line)
 	}
 	if counts[0] != want.BidLevels || counts[1] != want.AskLevels {
 		g.t.Errorf("%s: %d bids, %d asks, want %d, %d", symbol, counts[0], counts[1], want.BidLevels, want.AskLevels)

@@ -51,9 +51,7 @@ func ParseInstruments(body []byte) ([]depth.Instrument, error) {
 			switch f.FilterType {
 			case "PRICE_FILTER":
 				tick, _ := wire.ParseDecimal(f.TickSize)
-				if in.Tick, _ = tick.Price(); !in.Tick.Defined() {
-					in.Tick = 0
-				}
+				in.Tick = depth.TickOf(tick)
 			case "LOT_SIZE":
 				step, _ = wire.ParseDecimal(f.StepSize)
 				largest, _ = wire.ParseDecimal(f.MaxQty)

@@ -93,6 +93,34 @@ func stepScale(step wire.Decimal) int {
 	return n
 }
 
+// TickOf returns a price step as Instrument.Tick has it.
+func TickOf(step wire.Decimal) market.Price {
+	p, ok := step.Price()
+	if !ok {
+		return 0
+	}
+	return p
+}
+
+// LargestOf estimates the largest sensible amount from the smallest worth of an order and the tick: 100 *
+// worth / tick, to a power of ten. It is 0, not known, where one of them is.
+func LargestOf(worth, tick wire.Decimal) wire.Decimal {
+	if worth.Mantissa == 0 || tick.Mantissa == 0 {
+		return wire.Decimal{}
+	}
+	power := magnitude(worth) - magnitude(tick) + 2
+	return Times(wire.Decimal{Mantissa: 1}, power)
+}
+
+// magnitude returns the power of ten of the first digit of d, which is not 0.
+func magnitude(d wire.Decimal) int {
+	n := -int(d.Decimals)
+	for m := d.Mantissa; m >= 10; m /= 10 {
+		n++
+	}
+	return n
+}
+
 // Times returns d times a power of ten: the decimals move. A result that 64 bits do not hold is the
 // largest.
 func Times(d wire.Decimal, power int) wire.Decimal {

@@ -2,6 +2,7 @@ package depth
 
 import (
 	"math"
+	"slices"
 
 	"tidegate/codec/crypto/wire"
 	"tidegate/market"
@@ -93,6 +94,9 @@ type Message struct {
 	Text              []byte
 	// Narrowed counts levels and trades with FlagNarrowed.
 	Narrowed int
+	// Beyond counts levels that were left out because their price is more than a Price can hold (9.2e9): on
+	// some books there is an ask at ten thousand million, which nobody means.
+	Beyond int
 
 	publisher market.PublisherID
 	scanner   wire.Scanner // decoders read with it, so that its memory is used again
@@ -103,7 +107,7 @@ func (m *Message) Scan(text []byte, publisher market.PublisherID) *wire.Scanner 
 	m.Kind, m.Check, m.Numbered, m.Summed = Other, Unchecked, false, false
 	m.Instrument, m.TsEvent, m.Text = nil, 0, nil
 	m.First, m.Last, m.Prev, m.Checksum = 0, 0, 0, 0
-	m.Levels, m.Trades, m.Narrowed = m.Levels[:0], m.Trades[:0], 0
+	m.Levels, m.Trades, m.Narrowed, m.Beyond = m.Levels[:0], m.Trades[:0], 0, 0
 	m.publisher = publisher
 	m.scanner.Reset(text)
 	return &m.scanner
@@ -151,7 +155,7 @@ func (m *Message) Finish() market.Verdict {
 }
 
 func (m *Message) fault(v market.Verdict) market.Verdict {
-	m.Kind, m.Levels, m.Trades, m.Narrowed = Other, m.Levels[:0], m.Trades[:0], 0
+	m.Kind, m.Levels, m.Trades, m.Narrowed, m.Beyond = Other, m.Levels[:0], m.Trades[:0], 0, 0
 	return v
 }
 
@@ -164,7 +168,10 @@ func (m *Message) finishLevels() market.Verdict {
 		l := &m.Levels[i]
 		var ok, exact bool
 		if l.Price, ok = l.PriceText.Price(); !ok {
-			return m.fault(market.BadPrice)
+			if !beyond(l.PriceText) {
+				return m.fault(market.BadPrice)
+			}
+			m.Beyond++
 		}
 		if l.Size, exact, ok = l.SizeText.Size(scale); !ok {
 			return m.fault(market.BadField)
@@ -174,7 +181,16 @@ func (m *Message) finishLevels() market.Verdict {
 			m.Narrowed++
 		}
 	}
+	if m.Beyond > 0 && m.Kind != Quote {
+		m.Levels = slices.DeleteFunc(m.Levels, func(l Level) bool { return !l.Price.Defined() })
+	}
 	return market.Applied
+}
+
+// beyond reports whether a price is more than a Price can hold, and not only too fine.
+func beyond(d wire.Decimal) bool {
+	whole, _, ok := d.Size(0)
+	return !ok || whole >= math.MaxInt64/market.PriceScale
 }
 
 // finishTrades leaves out trades of instruments that are not in the directory.
@@ -253,8 +269,8 @@ func (m *Message) Update(i int, u *market.Update) {
 	l := &m.Levels[i]
 	u.Action, u.Side, u.Price, u.Size = market.Level, l.Side, l.Price, l.Size
 	u.Flags |= market.FlagMBP
-	if m.Kind == Quote && l.Size == 0 {
-		u.Price = market.UndefPrice
+	if m.Kind == Quote && (l.Size == 0 || !l.Price.Defined()) {
+		u.Price, u.Size = market.UndefPrice, 0
 	}
 	if l.Narrowed {
 		u.Flags |= FlagNarrowed

@@ -2,6 +2,7 @@ package depth
 
 import (
 	"fmt"
+	"hash/crc32"
 
 	"tidegate/market"
 )
@@ -35,8 +36,10 @@ type SplicerConfig struct {
 	// DepthMax: a side has at most so many levels, and the venue does not say that a level has fallen out
 	// behind. 0: no such limit, or the venue says it.
 	DepthMax int
-	// Sum computes the venue's checksum of a book. nil: there is none.
-	Sum func(*Ladder) (sum uint32, ok bool)
+	// SumText appends the text of which the venue's checksum, a CRC-32 (IEEE), is taken. nil: there is none.
+	SumText func(l *Ladder, dst []byte) []byte
+	// SumLevels is how many levels of a side go into the checksum.
+	SumLevels int
 }
 
 // Validate says what is wrong with c.
@@ -120,7 +123,9 @@ type Splicer struct {
 	held   []heldDelta
 	levels []Level // of held, one after another
 	counts SplicerCounts
-	ladder Ladder
+	beyond bool   // a level was left out of the ladder since the snapshot
+	ladder Ladder // of venues for which one is needed
+	text   []byte // of which the last checksum was taken
 }
 
 // heldDelta is a Message without what all messages of an instrument share.
@@ -128,7 +133,7 @@ type heldDelta struct {
 	tsEvent           market.Nanos
 	first, last, prev int64
 	levels            int // how many
-	narrowed          int
+	narrowed, beyond  int
 	numbered, summed  bool
 	checksum          uint32
 	instrument        *Instrument
@@ -274,12 +279,14 @@ func (s *Splicer) follow(m *Message) {
 
 // apply keeps the book of venues for which one is needed.
 func (s *Splicer) apply(m *Message) {
-	if s.cfg.Sum == nil && s.cfg.DepthMax == 0 {
+	if s.cfg.SumText == nil && s.cfg.DepthMax == 0 {
 		return
 	}
 	if m.Kind == Snapshot {
 		s.ladder.Reset()
+		s.beyond = false
 	}
+	s.beyond = s.beyond || m.Beyond > 0
 	for i := range m.Levels {
 		if !s.ladder.Set(&m.Levels[i]) {
 			s.counts.UnknownRemoved++
@@ -288,16 +295,17 @@ func (s *Splicer) apply(m *Message) {
 	if s.cfg.DepthMax > 0 {
 		m.Levels = s.ladder.Cut(s.cfg.DepthMax, m.Levels)
 	}
-	if s.cfg.Sum == nil || !m.Summed {
+	if s.cfg.SumText == nil || !m.Summed {
 		return
 	}
-	sum, ok := s.cfg.Sum(&s.ladder)
-	switch {
-	case !ok:
-	case sum == m.Checksum:
+	if s.beyond && min(s.ladder.Len(market.Bid), s.ladder.Len(market.Ask)) < s.cfg.SumLevels {
+		return // the sum may be over a level that the ladder has not
+	}
+	s.text = s.cfg.SumText(&s.ladder, s.text[:0])
+	if crc32.ChecksumIEEE(s.text) == m.Checksum {
 		m.Check = Matches
 		s.counts.Matching++
-	default:
+	} else {
 		m.Check = Differs
 		s.counts.Differing++
 	}
@@ -313,7 +321,7 @@ func (s *Splicer) hold(m *Message) Outcome {
 		return Overflow
 	}
 	s.held = append(s.held, heldDelta{
-		tsEvent: m.TsEvent, first: m.First, last: m.Last, prev: m.Prev, levels: len(m.Levels), narrowed: m.Narrowed,
+		tsEvent: m.TsEvent, first: m.First, last: m.Last, prev: m.Prev, levels: len(m.Levels), narrowed: m.Narrowed, beyond: m.Beyond,
 		numbered: m.Numbered, summed: m.Summed, checksum: m.Checksum, instrument: m.Instrument, publisher: m.publisher,
 	})
 	s.levels = append(s.levels, m.Levels...)
@@ -335,5 +343,5 @@ func (m *Message) setHeld(h *heldDelta, levels []Level) {
 	m.Instrument, m.TsEvent, m.publisher = h.instrument, h.tsEvent, h.publisher
 	m.First, m.Last, m.Prev = h.first, h.last, h.prev
 	m.Levels = append(m.Levels[:0], levels...)
-	m.Trades, m.Text, m.Narrowed = m.Trades[:0], nil, h.narrowed
+	m.Trades, m.Text, m.Narrowed, m.Beyond = m.Trades[:0], nil, h.narrowed, h.beyond
 }

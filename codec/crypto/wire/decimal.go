@@ -277,3 +277,33 @@ func ParseDecimal(text string) (d Decimal, ok bool) {
 	s.End()
 	return d, s.Verdict() == market.Applied
 }
+
+// Triple enters an array that begins with a price, a size and a time in seconds, reads these, and reports
+// whether they were there. The caller goes on with NextElem.
+func (s *Scanner) Triple(price, size *Decimal) (at market.Nanos, ok bool) {
+	if !s.FirstElem() {
+		s.Fail(market.BadField)
+		return 0, false
+	}
+	*price = s.Decimal()
+	if !s.NextElem() {
+		s.Fail(market.BadField)
+		return 0, false
+	}
+	*size = s.Decimal()
+	if !s.NextElem() {
+		s.Fail(market.BadField)
+		return 0, false
+	}
+	at = s.Seconds()
+	return at, s.verdict == market.Applied
+}
+
+// OptionalDecimal is Decimal where the empty text stands for no number: it is then 0.
+func (s *Scanner) OptionalDecimal() (d Decimal) {
+	if s.Peek() == '"' && s.i+1 < len(s.b) && s.b[s.i+1] == '"' {
+		s.i += 2
+		return d
+	}
+	return s.Decimal()
+}
