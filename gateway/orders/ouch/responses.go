@@ -20,7 +20,7 @@ type translator struct {
 
 // append appends the message that a report is to b.
 func (t *translator) append(b []byte, r *orders.Report) []byte {
-	h := t.header(r)
+	h, a := t.header(r), options(r)
 	e := unpackEcho(&r.Echo)
 	ev := &r.Event
 	switch {
@@ -28,7 +28,7 @@ func (t *translator) append(b []byte, r *orders.Report) []byte {
 		return t.refused(b, h, r, &e)
 	case r.Kind == orders.Repeated:
 		// The port passes over numbers that were used before: this one was used by another road.
-		m := ouch50.Rejected{Header: h, Reason: ouch50.RejectRiskDuplicateMessageRate, ClOrdID: e.clOrdID}
+		m := ouch50.Rejected{Header: h, Reason: ouch50.RejectRiskDuplicateMessageRate, ClOrdID: textOr(e.clOrdID), Appendage: a}
 		return m.Append(b)
 	}
 	switch ev.Kind {
@@ -36,24 +36,24 @@ func (t *translator) append(b []byte, r *orders.Report) []byte {
 		m := t.accepted(h, r, &e, ev.Size)
 		return m.Append(b)
 	case match.Booked:
-		return priorityUpdate(b, h, ev, &e)
+		return priorityUpdate(b, h, a, ev, &e)
 	case match.Executed:
 		m := ouch50.OrderExecuted{
-			Header: h, Quantity: uint32(ev.Size), Price: wirePrice(ev.Price), Liquidity: liquidity(ev.Liquidity), Match: ev.Match,
+			Header: h, Quantity: uint32(ev.Size), Price: wirePrice(ev.Price), Liquidity: liquidity(ev.Liquidity), Match: ev.Match, Appendage: a,
 		}
 		return m.Append(b)
 	case match.Canceled:
-		return canceled(b, h, ev)
+		return canceled(b, h, a, ev)
 	case match.Replaced:
 		if r.Request == orders.Reduce {
-			m := ouch50.OrderModified{Header: h, Side: orderSide(ev.Side, &e), Quantity: uint32(ev.Open)}
+			m := ouch50.OrderModified{Header: h, Side: orderSide(ev.Side, &e), Quantity: uint32(ev.Open), Appendage: a}
 			return m.Append(b)
 		}
 		m := ouch50.OrderReplaced{OrderAccepted: t.accepted(h, r, &e, ev.Open)}
 		_, m.OrigUserRefNum, _ = userRef(r.PrevID)
 		return m.Append(b)
 	case match.Restated:
-		return restated(b, h, ev, &e)
+		return restated(b, h, a, ev, &e)
 	case match.MassCanceled:
 		return t.massCanceled(b, h, r)
 	case match.Rejected:
@@ -138,9 +138,9 @@ func wirePrice(p market.Price) ouch50.Price {
 }
 
 // priorityUpdate says where an order stands in the book now, and under which number market data has it.
-func priorityUpdate(b []byte, h ouch50.Header, ev *match.Event, e *echo) []byte {
+func priorityUpdate(b []byte, h ouch50.Header, a ouch50.Appendage, ev *match.Event, e *echo) []byte {
 	m := ouch50.OrderPriorityUpdate{
-		Header: h, Price: wirePrice(ev.Price), Display: orElse(e.display, ouch50.Visible), OrderRef: ev.Ref,
+		Header: h, Price: wirePrice(ev.Price), Display: orElse(e.display, ouch50.Visible), OrderRef: ev.Ref, Appendage: a,
 	}
 	return m.Append(b)
 }
@@ -158,14 +158,14 @@ func liquidity(l match.Liquidity) byte {
 
 // canceled says that size was taken off an order. For self-trade prevention the engine does not say how
 // much would have been executed: it is said to be what was taken off.
-func canceled(b []byte, h ouch50.Header, ev *match.Event) []byte {
+func canceled(b []byte, h ouch50.Header, a ouch50.Appendage, ev *match.Event) []byte {
 	if ev.Reason != match.ReasonSelfTrade {
-		m := ouch50.OrderCanceled{Header: h, Quantity: uint32(ev.Size), Reason: cancelReason(ev.Reason)}
+		m := ouch50.OrderCanceled{Header: h, Quantity: uint32(ev.Size), Reason: cancelReason(ev.Reason), Appendage: a}
 		return m.Append(b)
 	}
 	m := ouch50.AIQCanceled{
 		Header: h, Decrement: uint32(ev.Size), Reason: ouch50.CanceledSelfMatch, Prevented: uint32(ev.Size),
-		Price: wirePrice(ev.Price), Liquidity: ouch50.LiquidityRemoved, Strategy: ' ',
+		Price: wirePrice(ev.Price), Liquidity: ouch50.LiquidityRemoved, Strategy: ' ', Appendage: a,
 	}
 	if ev.Ref != 0 {
 		m.Liquidity = ouch50.LiquidityAdded
@@ -195,15 +195,15 @@ func cancelReason(r match.Reason) byte {
 }
 
 // restated says that an order changed by itself.
-func restated(b []byte, h ouch50.Header, ev *match.Event, e *echo) []byte {
+func restated(b []byte, h ouch50.Header, a ouch50.Appendage, ev *match.Event, e *echo) []byte {
 	switch ev.Reason {
 	case match.ReasonRefill, match.ReasonParked, match.ReasonHeld:
-		m := ouch50.OrderRestated{Header: h, Reason: ouch50.RestatedDisplay}
+		m := ouch50.OrderRestated{Header: h, Reason: ouch50.RestatedDisplay, Appendage: a}
 		m.Appendage = m.Appendage.AppendUint(ouch50.TagSecondaryOrdRefNum, ev.Ref)
 		m.Appendage = m.Appendage.AppendUint(ouch50.TagDisplayQuantity, uint64(ev.Displayed))
 		return m.Append(b)
 	default: // it enters the book: at another price, or for the first time
-		return priorityUpdate(b, h, ev, e)
+		return priorityUpdate(b, h, a, ev, e)
 	}
 }
 
