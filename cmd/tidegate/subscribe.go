@@ -29,6 +29,7 @@ type subscribeCmd struct {
 	Schema     string        `short:"s" default:"mbp-1" help:"What to subscribe to: ${schemas}."`
 	Symbols    []string      `arg:"" optional:"" help:"Symbols, with spaces or commas between; default: ALL_SYMBOLS."`
 	SType      string        `name:"stype" default:"raw_symbol" enum:"raw_symbol,instrument_id" help:"How the symbols are named: raw_symbol or instrument_id."`
+	Start      string        `placeholder:"WHEN" help:"Begin with what was published since then: a time like 2026-01-02T15:04:05Z, how long ago, like -10m, or 0 for all that the gateway keeps."`
 	Snapshot   bool          `help:"Begin with a snapshot of the books (mbo)."`
 	Out        string        `short:"o" placeholder:"FILE" help:"Write the session to this DBN file; .zst or .gz compresses it."`
 	Count      uint64        `short:"n" help:"Stop after so many data records; 0: never."`
@@ -47,7 +48,10 @@ func (subscribeCmd) Help() string {
 	return `Speaks Databento Live, so it reads from any gateway of that protocol. Interrupt it to stop; a file begun with --out is then complete.
 
   tidegate subscribe --dataset XSIM.ITCH --key $KEY --schema mbo --snapshot ALFA
-  tidegate subscribe -d XSIM.ITCH -s trades --out trades.dbn.zst --for 1m`
+  tidegate subscribe -d XSIM.ITCH -s trades --out trades.dbn.zst --for 1m
+  tidegate subscribe -d XSIM.ITCH -s ohlcv-1m --start=-2h ALFA
+
+With --start the gateway sends what its journal has since then, and then what is live, without a gap or an overlap; how far that is, is shown on standard error.`
 }
 
 // Run connects, subscribes and shows.
@@ -62,6 +66,14 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 	}
 	if c.Snapshot && schema != dbn.SchemaMBO {
 		return usageError{fmt.Errorf("--snapshot: schema %s has none, only mbo has", schema)}
+	}
+	now := time.Now()
+	start, err := startOf(c.Start, now)
+	switch {
+	case err != nil:
+		return usageError{err}
+	case start.Defined() && c.Snapshot:
+		return usageError{errors.New("--start and --snapshot: want one of them")}
 	}
 	symbols, resolution := c.symbols()
 	stype, _ := dbn.ParseSType(c.SType)
@@ -79,7 +91,7 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer client.Close()
-	if err := client.Subscribe(schema, stype, symbols, c.Snapshot, market.UndefTime); err != nil {
+	if err := client.Subscribe(schema, stype, symbols, c.Snapshot, start); err != nil {
 		return err
 	}
 	metadata, err := client.Start()
@@ -87,6 +99,9 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	s := &subscription{symbols: make(map[market.InstrumentID]string), resolution: resolution, wait: c.Wait}
+	if start.Defined() {
+		s.replay = newReplaying(con.Err, start, now)
+	}
 	if c.Out != "" {
 		if s.file, err = openfile.Create(c.Out); err != nil {
 			return err
@@ -97,6 +112,7 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 		}
 	}
 	s.view = c.view(con)
+	defer s.replay.end()
 	if err = s.view.note(fmt.Sprintf("session %d: %s of %s", client.SessionID(), schema, c.Dataset)); err == nil {
 		err = s.follow(client, c.Count)
 	}
@@ -200,7 +216,8 @@ type subscription struct {
 	writer       *dbn.Writer
 	symbols      map[market.InstrumentID]string
 	resolution   resolution
-	wait         bool // although no symbol resolves
+	wait         bool       // although no symbol resolves
+	replay       *replaying // nil: none, or it is finished
 	data, others uint64
 	said         error // the last error that may end the session
 	goodbye      bool  // the gateway's last record was a word of its own accord
@@ -247,6 +264,7 @@ func (s *subscription) take(r dbn.Record) error {
 		s.others++
 	default:
 		s.data++
+		s.replay.take(r)
 		symbol, ok := s.symbols[r.InstrumentID]
 		switch {
 		case ok:
@@ -298,6 +316,10 @@ func (s *subscription) onSystem(m *dbn.System) error {
 	switch m.Code {
 	case dbn.SystemHeartbeat, dbn.SystemSubscriptionAck, dbn.SystemEndOfInterval:
 		return nil
+	case dbn.SystemReplayCompleted:
+		text := s.replay.end()
+		s.replay = nil
+		return s.view.note(text)
 	default:
 		return s.view.note("the gateway says: " + m.Text)
 	}
