@@ -48,7 +48,7 @@ func (e *Engine) checkNew(s *instrument, in *Input) Reason {
 	switch {
 	case in.OrderID == 0:
 		return ReasonBadOrderID
-	case e.byID.find(in.OrderID) != 0:
+	case e.byID.find(in.OrderID, &e.orders) != 0:
 		return ReasonDuplicateOrder
 	case in.Account == 0:
 		return ReasonBadAccount
@@ -250,7 +250,7 @@ func (e *Engine) discard(i uint32) {
 	o := e.orders.at(i)
 	s := &e.instruments[o.instrument]
 	s.orders--
-	e.byID.remove(o.id)
+	e.byID.remove(o.id, i)
 	g := e.groups.at(o.group)
 	g[o.side.Index()].remove(&e.orders, i, byGroup)
 	if *g == (group{}) {

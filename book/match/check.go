@@ -151,7 +151,7 @@ func (c *checker) order(n, i uint32, w where) {
 		limit = o.cap
 	}
 	parked, booked := o.peg != NoPeg && w != inBook, w == inBook
-	ok := o.id != 0 && c.byID.find(o.id) == i && o.where == w && o.instrument == n && o.account != 0 &&
+	ok := o.id != 0 && c.byID.find(o.id, &c.orders) == i && o.where == w && o.instrument == n && o.account != 0 &&
 		o.entry > 0 && o.entry <= c.entries && o.ref <= c.refs &&
 		o.open > 0 && o.open <= o.size && o.size%lot == 0 && o.open%lot == 0 && o.display%lot == 0 && o.min%lot == 0 &&
 		o.shown%lot == 0 && o.shown <= o.open && (o.shown != 0) == booked && (booked || o.ref == 0) &&

@@ -22,13 +22,14 @@ type Engine struct {
 	sessions    slab[chain]
 	timers      timers
 
-	byID         table // order id to order
-	byGroup      table // account and instrument index to group
-	bySession    table // session to its chain of orders
-	byInstrument table // instrument id to index
+	byID         idTable // order id to order
+	byGroup      table   // account and instrument index to group
+	bySession    table   // session to its chain of orders
+	byInstrument table   // instrument id to index
 
 	out   []Event  // what Apply returns, while it runs
 	batch []uint32 // orders that something happens to together, while it happens
+	read  uint32   // by Prefetch: what is read for nothing must not look so
 }
 
 // Ladders of an instrument. Those of a side are two apart: ladder + Side.Index().
@@ -73,7 +74,7 @@ func NewEngine(cfg Config) *Engine {
 		levels:       ladders{newSlab[level](cfg.OrdersMax)},
 		groups:       newSlab[group](cfg.OrdersMax),
 		sessions:     newSlab[chain](cfg.OrdersMax),
-		byID:         newTable(cfg.OrdersMax, cfg.HashSeed),
+		byID:         newIDTable(cfg.OrdersMax, cfg.HashSeed),
 		byGroup:      newTable(cfg.OrdersMax, cfg.HashSeed),
 		bySession:    newTable(cfg.OrdersMax, cfg.HashSeed),
 		byInstrument: newTable(cfg.InstrumentsMax, cfg.HashSeed),

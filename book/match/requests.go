@@ -4,7 +4,7 @@ import "tidegate/market"
 
 // find returns the order that an input names, or what is wrong with that.
 func (e *Engine) find(in *Input) (uint32, Reason) {
-	i := e.byID.find(in.OrderID)
+	i := e.byID.find(in.OrderID, &e.orders)
 	if i == 0 {
 		return 0, ReasonUnknownOrder
 	}
@@ -113,7 +113,7 @@ func (e *Engine) onReplace(in *Input) {
 	}
 	before := o.id
 	if c.id != o.id {
-		e.byID.remove(o.id)
+		e.byID.remove(o.id, i)
 		e.byID.add(c.id, i)
 		o.id = c.id
 	}
@@ -140,7 +140,7 @@ func (e *Engine) checkReplace(o *order, in *Input) (c change, reason Reason) {
 	if in.NewID != 0 {
 		c.id = in.NewID
 	}
-	if c.id != o.id && e.byID.find(c.id) != 0 {
+	if c.id != o.id && e.byID.find(c.id, &e.orders) != 0 {
 		return c, ReasonDuplicateOrder
 	}
 	if reason = s.takesOrders(); reason != ReasonNone {

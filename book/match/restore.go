@@ -180,7 +180,7 @@ func (r *restorer) order(n uint32) uint32 {
 
 	switch {
 	case r.err != nil:
-	case o.id == 0 || r.byID.find(o.id) != 0:
+	case o.id == 0 || r.byID.find(o.id, &r.orders) != 0:
 		r.fail("order id %d is 0 or not the only one", o.id)
 	case o.kind >= orderTypes || o.tif >= timesInForce || o.stp >= selfTrades || o.post >= postOnlys ||
 		o.trigger >= triggerChoices || w&0xfffe_8000 != 0:

@@ -8,7 +8,7 @@ type slab[T any] struct {
 }
 
 func newSlab[T any](limit int) slab[T] {
-	return slab[T]{records: make([]T, 1, limit+1), free: make([]uint32, 0, limit)}
+	return slab[T]{records: largeSlice[T](limit + 1)[:1], free: largeSlice[uint32](limit)[:0]}
 }
 
 func (s *slab[T]) at(i uint32) *T { return &s.records[i] }

@@ -19,7 +19,7 @@ func newTable(limit int, seed uint64) table {
 	for n < 2*limit {
 		n *= 2
 	}
-	return table{slots: make([]slot, n), mask: uint64(n - 1), seed: seed}
+	return table{slots: largeSlice[slot](n), mask: uint64(n - 1), seed: seed}
 }
 
 // home returns the slot where the search for a key begins.

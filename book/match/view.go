@@ -30,7 +30,7 @@ func (e *Engine) view(o *order) Order {
 
 // Order returns the live order with an id.
 func (e *Engine) Order(id uint64) (o Order, ok bool) {
-	i := e.byID.find(id)
+	i := e.byID.find(id, &e.orders)
 	if i == 0 {
 		return Order{}, false
 	}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package match
+
+import "unsafe"
+
+func adviseLargePages(unsafe.Pointer, uintptr) {}
