@@ -45,6 +45,7 @@ type cli struct {
 	Demo      demoCmd      `cmd:"" help:"See it work, with nothing to configure: live, or with recorded feeds."`
 	Run       runCmd       `cmd:"" help:"Run the gateway: live feeds in, subscribers served."`
 	Subscribe subscribeCmd `cmd:"" help:"Subscribe to a gateway and show, or keep, what it sends."`
+	Order     orderCmd     `cmd:"" help:"Enter orders at a gateway that runs a market, and follow what becomes of them."`
 	Stat      statCmd      `cmd:"" help:"Show what a running gateway does."`
 	Provider  providerCmd  `cmd:"" help:"Have a say in which provider of a feed a running gateway believes."`
 	Replay    replayCmd    `cmd:"" help:"Replay recorded feeds: captures (pcap, pcapng), ITCH files, DBN files."`
