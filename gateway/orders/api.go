@@ -42,7 +42,7 @@ const (
 //	New         ID, Echo, and of Order: Instrument, Account, Side, Type, TIF, STP, Post, Peg, Trigger,
 //	            Price, Stop, Offset, Until, Size, Display, MinSize, CancelOnDisconnect
 //	Replace     ID, Echo, Target or Order.OrderID; Order.Account, Price, Stop, Size (see match: with what was
-//	            executed; a price of 0 keeps the old one)
+//	            executed; a price of 0 keeps the old one), and Instrument if it shall go by lane 2
 //	Reduce      ID (may be none), Target or Order.OrderID; Order.Account, Size (what the order shall have, with what was executed)
 //	Cancel      ID (may be none), Target or Order.OrderID; Order.Account
 //	MassCancel  ID (may be none), Order.Account, Order.Instrument (0: all), Order.Side (neither: both)
@@ -68,7 +68,7 @@ type Verdict uint8
 const (
 	Taken         Verdict = iota // it is in a lane, and will be answered by reports
 	Busy                         // its lane is full
-	SessionBusy                  // too many requests of the session wait
+	SessionBusy                  // too many requests of the session wait in that lane
 	AccountBusy                  // too many requests of the account wait
 	TooFast                      // the session is above its rate
 	AccountFast                  // the account is above its rate

@@ -32,10 +32,10 @@ type Config struct {
 	// PatienceMax bounds how long a lane waits for those before it: after so many requests in a row from
 	// better lanes, the oldest of a lane that waits is served. 0: 64 for lane 2, 256 for lane 3.
 	PatienceMax [3]int
-	// SessionQueueMax is how many requests of one session may wait in lanes. 0: 256.
+	// SessionQueueMax is how many requests of one session may wait in a lane. 0: 256.
 	SessionQueueMax int
-	// AccountQueueMax is how many requests of one account may wait in lanes, so that nobody fills a lane alone. 0:
-	// a quarter of the normal lane.
+	// AccountQueueMax is how many requests of one account may wait before no more new orders and replaces of it
+	// are taken, so that nobody fills a lane alone. 0: a quarter of the normal lane.
 	AccountQueueMax int
 	// Queries sets lane 4: how many run at a time, and how many wait. 0: 2 and 64.
 	Queries, QueriesWaitingMax int

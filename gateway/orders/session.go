@@ -116,18 +116,14 @@ func (l *Link) Submit(r *Request) (ticket Ticket, v Verdict) {
 	defer s.mu.Unlock()
 	n := s.laneFor(r)
 	q := &s.inLane[n]
-	waits := 0
-	for i := range s.inLane {
-		waits += int(s.inLane[i].put - s.inLane[i].taken.Load())
-	}
 	switch {
 	case l.gone.Load():
 		return 0, g.count(Detached)
 	case g.closing.Load():
 		return 0, g.count(Closing)
-	case waits >= len(q.ring):
+	case int(q.put-q.taken.Load()) >= len(q.ring):
 		return 0, g.count(SessionBusy)
-	case int(door.waiting.Load()) >= g.cfg.AccountQueueMax:
+	case risk && int(door.waiting.Load()) >= g.cfg.AccountQueueMax:
 		return 0, g.count(AccountBusy)
 	case risk && !s.rate.allow(now):
 		return 0, g.count(TooFast)
