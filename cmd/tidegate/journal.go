@@ -66,7 +66,12 @@ func writeReport(con *console, r *journal.Report) error {
 	if r.Recorded > 0 {
 		fmt.Fprintf(out, "gaps     %d entries were dropped when they came, and recorded as missing\n", r.Recorded)
 	}
-	if r.Tail > 0 {
+	switch {
+	case r.Writing && r.Tail > 0:
+		fmt.Fprintf(out, "open     the journal is being written: checked up to what was there, with %d bytes of the next entries\n", r.Tail)
+	case r.Writing:
+		fmt.Fprintln(out, "open     the journal is being written: checked up to what was there")
+	case r.Tail > 0:
 		fmt.Fprintf(out, "tail     %d bytes behind the last entry, never synced; the next start sets them aside\n", r.Tail)
 	}
 	_, err := fmt.Fprintf(out, "result   %s\n", map[bool]string{true: "whole", false: "DAMAGED"}[len(r.Problems) == 0])
@@ -94,7 +99,7 @@ func (c *journalStatCmd) Run(con *console) error {
 	if c.JSON {
 		return json.NewEncoder(con.Out).Encode(s)
 	}
-	fmt.Fprintf(con.Out, "journal  %016x, epoch %d, index %d to %d, %d MiB\n", s.Journal, s.Epoch, s.Oldest, s.Durable, s.Bytes>>20)
+	fmt.Fprintf(con.Out, "journal  %016x, epoch %d, index %d to %d, %d MiB%s\n", s.Journal, s.Epoch, s.Oldest, s.Durable, s.Bytes>>20, map[bool]string{true: ", being written"}[s.Writing])
 	w := tabwriter.NewWriter(con.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "segment\tepoch\tfirst\tlast\tKiB\tmade (UTC)\t")
 	for i := range s.Segments {

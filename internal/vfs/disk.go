@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // ErrLocked is wrapped by the error of Lock if another process, or another part of this one, has the
@@ -91,10 +92,37 @@ func (Disk) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	err = lockFile(f)
+	for try := 0; errors.Is(err, ErrLocked) && try < looksMax; try++ {
+		time.Sleep(lookLasts) // it may be somebody who looks
+		err = lockFile(f)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
 	}
 	return f, nil
+}
+
+// Who looks whether there is a lock has it for an instant, together with others who look.
+const (
+	looksMax  = 5
+	lookLasts = 10 * time.Millisecond
+)
+
+// Locked is FS.Locked.
+func (Disk) Locked(name string) (bool, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = shareFile(f)
+	if err = errors.Join(err, f.Close()); errors.Is(err, ErrLocked) {
+		return true, nil
+	}
+	return false, err
 }
 
 // diskFile is a file of the machine. Sync and Preallocate depend on the system.

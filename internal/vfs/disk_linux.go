@@ -2,7 +2,6 @@ package vfs
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"syscall"
 )
@@ -51,10 +50,15 @@ func freeBytes(dir string) (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil
 }
 
-func lockFile(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+func lockFile(f *os.File) error { return flock(f, syscall.LOCK_EX) }
+
+// shareFile takes a lock beside others who share it, if nobody has it alone.
+func shareFile(f *os.File) error { return flock(f, syscall.LOCK_SH) }
+
+func flock(f *os.File, how int) error {
+	err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 	if err == syscall.EWOULDBLOCK {
-		return fmt.Errorf("%w: %w", ErrLocked, err)
+		return ErrLocked
 	}
 	return err
 }

@@ -99,11 +99,20 @@ func checkFS(t *testing.T, s vfs.FS, dir string) {
 		t.Errorf("%d bytes free, %v", n, err)
 	}
 
+	locked := func(want bool) {
+		t.Helper()
+		if got, err := s.Locked(filepath.Join(dir, "lock")); got != want || err != nil {
+			t.Errorf("locked %t, %v, want %t", got, err, want)
+		}
+	}
+	locked(false)
 	lock, err := s.Lock(filepath.Join(dir, "lock"))
 	must(err)
+	locked(true)
 	_, err = s.Lock(filepath.Join(dir, "lock"))
 	want(err, vfs.ErrLocked)
 	must(lock.Close())
+	locked(false)
 	lock, err = s.Lock(filepath.Join(dir, "lock"))
 	must(err)
 	must(lock.Close())

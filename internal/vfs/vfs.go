@@ -46,6 +46,8 @@ type FS interface {
 	// Lock takes a lock that is tied to a file, which it creates if need be, and that ends with the
 	// process. It does not wait: the error wraps ErrLocked if another has it.
 	Lock(name string) (io.Closer, error)
+	// Locked reports whether somebody has that lock. It changes nothing.
+	Locked(name string) (bool, error)
 }
 
 // File is an open file. ReadAt may be called by any goroutine at any time; the other methods belong to

@@ -68,6 +68,8 @@ var (
 	ErrSymbol = errors.New("no instrument of that symbol in the journal")
 	// ErrFeed: no feed was named, and there are several; or there is none of the name.
 	ErrFeed = errors.New("want the name of one feed")
+	// ErrCapture: the directory has what came in, not what was published.
+	ErrCapture = errors.New("a capture of what came in: it is replayed, not exported")
 	// ErrSchema: the journal cannot have records of the schema, or has those of another that look alike.
 	ErrSchema = errors.New("no such records in the journal")
 )
@@ -236,6 +238,8 @@ func (x *exporter) entry(e *journal.Entry) error {
 		if r.RType == x.rtype {
 			return x.record(e.Feed, r)
 		}
+	case entry.KindStart, entry.KindDatagram, entry.KindHead:
+		return ErrCapture
 	}
 	return nil
 }

@@ -524,6 +524,15 @@ func TestChoice(t *testing.T) {
 	}
 }
 
+func TestCapture(t *testing.T) {
+	p := newTape(t)
+	p.j.Append(journal.Header{At: start, Kind: entry.KindStart}, []byte{1})
+	p.close()
+	if _, err := Run(t.Context(), p.options(dbn.SchemaMBO, DBN, "out.dbn")); !errors.Is(err, ErrCapture) {
+		t.Errorf("got %v, want %v", err, ErrCapture)
+	}
+}
+
 // What the journal does not have is said.
 func TestMissing(t *testing.T) {
 	p := newTape(t)

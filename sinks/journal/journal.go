@@ -190,7 +190,10 @@ func open(c Config, k knobs) (j *Journal, err error) {
 	if err := c.FS.MkdirAll(c.Dir); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	if j.lock, err = c.FS.Lock(path.Join(c.Dir, lockName)); err != nil {
+	if j.lock, err = c.FS.Lock(path.Join(c.Dir, lockName)); errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("journal: %s: another process, or another part of this one, is writing it: %w", c.Dir, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	lock := j.lock

@@ -76,7 +76,7 @@ type listing struct {
 func list(fsys vfs.FS, dir string) (l listing, err error) {
 	files, err := fsys.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return l, fmt.Errorf("journal: %s: %w", dir, ErrNoJournal)
+		return l, fmt.Errorf("journal: %s: %w: %w", dir, ErrNoJournal, fs.ErrNotExist)
 	}
 	if err != nil {
 		return l, fmt.Errorf("journal: list %s: %w", dir, err)
@@ -118,9 +118,17 @@ func list(fsys vfs.FS, dir string) (l listing, err error) {
 		}
 	}
 	if len(l.segments) == 0 {
-		err = fmt.Errorf("journal: %s: %w", dir, ErrNoJournal)
+		return l, fmt.Errorf("journal: %s: %w: %s", dir, ErrNoJournal, l.instead())
 	}
-	return l, err
+	return l, nil
+}
+
+// instead says what is in a directory without segments.
+func (l *listing) instead() string {
+	if len(l.other) == 0 {
+		return "the directory has no files"
+	}
+	return fmt.Sprintf("none of the files is a segment; the first is %s", sortedKeys(l.other)[0])
 }
 
 // find returns the place of the segment that holds an index, or would hold it: the last one that does

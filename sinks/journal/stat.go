@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"tidegate/internal/vfs"
@@ -12,11 +13,12 @@ import (
 // A State says what is in the directory of a journal, from the headers of its segments. Whether their
 // contents are right is for Verify to say.
 type State struct {
-	Journal  uint64          `json:"journal"` // id
-	Epoch    uint64          `json:"epoch"`   // the last one
-	Oldest   uint64          `json:"oldest"`  // index of the oldest entry
-	Durable  uint64          `json:"durable"` // last index that is known to be durable; Oldest-1 if there is none
-	Bytes    int64           `json:"bytes"`   // of all segments, as files
+	Journal  uint64          `json:"journal"`       // id
+	Epoch    uint64          `json:"epoch"`         // the last one
+	Oldest   uint64          `json:"oldest"`        // index of the oldest entry
+	Durable  uint64          `json:"durable"`       // last index that is known to be durable; Oldest-1 if there is none
+	Bytes    int64           `json:"bytes"`         // of all segments, as files
+	Writing  bool            `json:"being_written"` // somebody has the journal open
 	Segments []SegmentHeader `json:"segments"`
 	Readers  []Position      `json:"readers"`
 	Torn     []string        `json:"torn"` // files that recovery has set aside
@@ -48,6 +50,7 @@ func Stat(dir string) (*State, error) {
 		return nil, err
 	}
 	s.Durable = max(durable, s.Oldest-1)
+	s.Writing, _ = fsys.Locked(path.Join(dir, lockName)) // who may not look at the lock may read the rest
 	if s.Readers, err = r.l.positions(fsys, dir); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"tidegate/internal/vfs"
 	"tidegate/market"
@@ -21,9 +22,12 @@ type Report struct {
 	// Recorded says how many entries lie in gaps that were recorded when they were dropped.
 	Recorded uint64    `json:"recorded_missing"`
 	Problems []Problem `json:"problems"`
-	// Tail is how many bytes there are behind the last batch of the last segment: what was being written
-	// when the journal ended. The next Open sets them aside. It is no damage.
+	// Tail is how many bytes there are behind the last batch of the last segment. If the journal is being
+	// written, they are the next batches; else what was being written when it ended, and the next Open sets
+	// them aside. It is no damage.
 	Tail int64 `json:"tail_bytes"`
+	// Writing: somebody has the journal open.
+	Writing bool `json:"being_written"`
 }
 
 // A Problem is damage.
@@ -74,6 +78,7 @@ func verify(ctx context.Context, fsys vfs.FS, dir string, progress func(done, to
 	for _, s := range l.segments {
 		v.total += s.bytes
 	}
+	v.r.Writing, _ = fsys.Locked(path.Join(dir, lockName)) // who may not look at the lock may read the rest
 	for i := range l.segments {
 		if err := v.segment(i); err != nil {
 			return nil, fmt.Errorf("journal: verify %s: %w", l.segments[i].name(), err)
@@ -138,6 +143,7 @@ func (v *verifier) segment(i int) error {
 	} else if s.recovering = true; v.mark.journal == v.r.Journal {
 		s.must = v.mark.durable
 	}
+	found := len(v.r.Problems)
 	state, x, err := v.scan(s, seg, h)
 	if err != nil {
 		return err
@@ -154,6 +160,9 @@ func (v *verifier) segment(i int) error {
 		end, err := s.dataEnd(s.offset)
 		v.r.Tail = end - s.offset
 		return err
+	}
+	if len(v.r.Problems) > found {
+		return nil // its index is of what was there before
 	}
 	return v.sparse(seg, x)
 }

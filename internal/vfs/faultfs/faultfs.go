@@ -363,6 +363,16 @@ func (s *FS) Lock(name string) (io.Closer, error) {
 	return &lock{s, name}, nil
 }
 
+// Locked is vfs.FS.Locked.
+func (s *FS) Locked(name string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.crashed {
+		return false, fail("look at lock", name, ErrCrashed)
+	}
+	return s.locked[name], nil
+}
+
 type lock struct {
 	fs   *FS
 	name string
