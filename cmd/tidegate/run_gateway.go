@@ -199,7 +199,7 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	g.monitor = admin.NewMonitor(sources)
 	if a := g.cfg.Admin; a.Listen != "" {
 		g.admin, err = admin.New(admin.Config{
-			Addr: a.Listen, Token: a.Token, Pprof: a.Pprof, Version: version(), Monitor: g.monitor, Log: g.log,
+			Addr: a.Listen, Token: a.Token, Pprof: a.Pprof, Version: version(), Monitor: g.monitor, History: past, Log: g.log,
 		})
 	}
 	return err

@@ -22,6 +22,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/pprofhandler"
+
+	"tidegate/gateway/history"
 )
 
 // Config says where and how a Server answers.
@@ -31,7 +33,8 @@ type Config struct {
 	Pprof   bool   // serve profiles
 	Version string
 	Monitor *Monitor
-	Log     *slog.Logger // of what operators do; nil for nobody
+	History *history.History // nil: none is kept
+	Log     *slog.Logger     // of what operators do; nil for nobody
 }
 
 // Limits of requests.
@@ -50,9 +53,11 @@ type Server struct {
 	started  time.Time
 	token    [sha256.Size]byte
 	registry *prometheus.Registry
-	http     *fasthttp.Server
-	listener net.Listener
-	served   chan error
+	// histories has a place for each question for history that may be answered at a time.
+	histories chan struct{}
+	http      *fasthttp.Server
+	listener  net.Listener
+	served    chan error
 }
 
 // New returns a server that does nothing yet.
@@ -66,7 +71,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, started: time.Now(), token: sha256.Sum256([]byte(cfg.Token)),
-		registry: newRegistry(cfg.Monitor), served: make(chan error, 1),
+		registry: newRegistry(cfg.Monitor), served: make(chan error, 1), histories: make(chan struct{}, historyAtATime),
 	}
 	s.http = &fasthttp.Server{
 		Handler: s.handle, ErrorHandler: s.onBadRequest, Name: "tidegate",
@@ -145,6 +150,9 @@ func (s *Server) index() any {
 	for _, p := range pages {
 		list = append(list, entry{p.path, p.about})
 	}
+	for _, p := range historyPages {
+		list = append(list, entry{p.path, p.about})
+	}
 	list = append(list, entry{"/metrics", "Metrics for Prometheus."})
 	if s.cfg.Pprof {
 		list = append(list, entry{"/debug/pprof", "Profiles of the Go runtime: /debug/pprof/heap, /debug/pprof/profile?seconds=10, ..."})
@@ -182,6 +190,9 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 		return
 	case path == "/metrics":
 		s.metrics(c)
+		return
+	case path == historyPrefix || strings.HasPrefix(path, historyPrefix+"/"):
+		s.history(c)
 		return
 	case s.cfg.Pprof && (path == "/debug/pprof" || strings.HasPrefix(path, "/debug/pprof/")):
 		pprofhandler.PprofHandler(c)

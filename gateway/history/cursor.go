@@ -98,7 +98,7 @@ func (c *Cursor) begin(ctx context.Context) (err error) {
 		return fmt.Errorf("history: %w", err)
 	}
 	start, end, from, byTime := spanOf(&c.q, c.wants)
-	if c.end = market.UndefTime; !byTime {
+	if c.end = market.UndefTime; !byTime && !end.Defined() {
 		return c.Seek(from)
 	}
 	var k skew
@@ -113,7 +113,10 @@ func (c *Cursor) begin(ctx context.Context) (err error) {
 		c.end = end + max(k.behind, 0) + skewSlack
 	}
 	at := c.spans[0].first
-	if start > 0 {
+	switch {
+	case !byTime:
+		return c.Seek(from)
+	case start > 0:
 		if err := c.reaches(ctx, start); err != nil {
 			return err
 		}

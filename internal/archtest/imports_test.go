@@ -113,8 +113,8 @@ var layers = []layer{
 	},
 	{
 		packages: "gateway/admin", only: []string{
-			"market", "arbiter", "book", "gateway", "gateway/lines", "gateway/stream", "gateway/egress", "gateway/history", "gateway/providers",
-			"gateway/breaker", "gateway/recovery", "internal/bus", "sinks/capture", "sinks/journal",
+			"market", "arbiter", "book", "codec/dbn", "gateway", "gateway/lines", "gateway/stream", "gateway/egress", "gateway/history", "gateway/providers",
+			"gateway/breaker", "gateway/recovery", "internal/bus", "sinks/capture", "sinks/entry", "sinks/export", "sinks/journal",
 		},
 		why: "who looks at the gateway knows what it looks at, and nobody there knows who looks",
 	},
