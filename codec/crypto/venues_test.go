@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,6 +87,34 @@ func (g *gate) receive(text []byte, now market.Nanos) {
 	g.take(v, now)
 	if v.Fault() {
 		g.t.Errorf("%.200s: %v", text, v)
+	}
+}
+
+// TestDeltaShapes checks that a delta in the shape in which its venue writes it, which is read on a road of its
+// own, gives the same as with a space before it, which has it read by key; and that a change of a byte
+// anywhere gives the same in both too.
+func TestDeltaShapes(t *testing.T) {
+	for _, k := range contests {
+		t.Run(k.venue, func(t *testing.T) {
+			texts, d := k.load(t)
+			random := rand.New(rand.NewPCG(1, 2))
+			var fast, plain depth.Message
+			for _, text := range texts[:min(len(texts), 500)] {
+				for i := range 4 {
+					b := append([]byte(" "), text...)
+					if i > 0 {
+						at := 1 + random.IntN(len(text))
+						b[at] = "0129.,:\"'[]{}eEx\\ "[random.IntN(18)]
+					}
+					v, w := d.Decode(b[1:], &fast), d.Decode(b, &plain)
+					if v != w || fast.Kind != plain.Kind || fast.Instrument != plain.Instrument || fast.TsEvent != plain.TsEvent ||
+						fast.First != plain.First || fast.Last != plain.Last || fast.Prev != plain.Prev || fast.Numbered != plain.Numbered ||
+						fast.Summed != plain.Summed || fast.Checksum != plain.Checksum || !slices.Equal(fast.Levels, plain.Levels) {
+						t.Fatalf("%s: %v %+v\nby key: %v %+v", b[1:], v, fast, w, plain)
+					}
+				}
+			}
+		})
 	}
 }
 

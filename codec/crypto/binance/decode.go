@@ -29,6 +29,10 @@ type event struct {
 // valid as long as b is. It does not allocate once m has grown.
 func (d *Decoder) Decode(b []byte, m *depth.Message) market.Verdict {
 	s := m.Scan(b, d.directory.Publisher())
+	if d.deltaShape(s, m) {
+		return m.Finish()
+	}
+	s = m.Scan(b, d.directory.Publisher())
 	var e event
 	e.read(s, m, true)
 	s.End()

@@ -28,6 +28,10 @@ type document struct {
 // as long as b is. It does not allocate once m has grown.
 func (d *Decoder) Decode(b []byte, m *depth.Message) market.Verdict {
 	s := m.Scan(b, d.directory.Publisher())
+	if d.deltaShape(s, m) {
+		return m.Finish()
+	}
+	s = m.Scan(b, d.directory.Publisher())
 	var o document
 	for key, ok := s.FirstKey(); ok; key, ok = s.NextKey() {
 		switch string(key) {

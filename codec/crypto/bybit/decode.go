@@ -25,6 +25,10 @@ type document struct {
 // long as b is. It does not allocate once m has grown.
 func (d *Decoder) Decode(b []byte, m *depth.Message) market.Verdict {
 	s := m.Scan(b, d.directory.Publisher())
+	if d.deltaShape(s, m) {
+		return m.Finish()
+	}
+	s = m.Scan(b, d.directory.Publisher())
 	var o document
 	d.read(s, m, &o)
 	s.End()

@@ -27,6 +27,10 @@ type fields struct {
 // allocate once m has grown.
 func (d *Decoder) Decode(b []byte, m *depth.Message) market.Verdict {
 	s := m.Scan(b, d.directory.Publisher())
+	if d.deltaShape(s, m) {
+		return m.Finish()
+	}
+	s = m.Scan(b, d.directory.Publisher())
 	f := fields{side: market.NoSide}
 	f.read(s, m)
 	s.End()
@@ -101,7 +105,7 @@ func (f *fields) read(s *wire.Scanner, m *depth.Message) {
 
 // readChanges reads [["buy","price","size"],..].
 func readChanges(s *wire.Scanner, m *depth.Message) {
-	for ok := s.FirstElem(); ok; ok = s.NextElem() {
+	for more := s.FirstElem(); more; {
 		if !s.FirstElem() {
 			s.Fail(market.BadField)
 			return
@@ -111,15 +115,7 @@ func readChanges(s *wire.Scanner, m *depth.Message) {
 			s.Fail(market.BadField)
 			return
 		}
-		l.PriceText = s.Decimal()
-		if !s.NextElem() {
-			s.Fail(market.BadField)
-			return
-		}
-		l.SizeText = s.Decimal()
-		for s.NextElem() {
-			s.Skip()
-		}
+		more = s.PairRest(&l.PriceText, &l.SizeText)
 	}
 }
 

@@ -1,8 +1,10 @@
 package depth
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 
 	"tidegate/codec/crypto/wire"
 	"tidegate/market"
@@ -195,11 +197,20 @@ func (d *Directory) enter(in *Instrument) {
 	d.slots[i] = in
 }
 
-// hash is FNV-1a, with the high bits, which are the better mixed ones, brought down.
+// hash mixes the first and the last bytes of a symbol: they tell nearly all symbols of a venue apart, and the
+// others cost one comparison more.
 func hash(symbol []byte) uint64 {
-	h := uint64(14695981039346656037)
-	for _, c := range symbol {
-		h = (h ^ uint64(c)) * 1099511628211
+	var first, last uint64
+	if n := len(symbol); n >= 8 {
+		first = binary.LittleEndian.Uint64(symbol)
+		last = binary.LittleEndian.Uint64(symbol[n-8:])
+	} else {
+		for _, c := range symbol {
+			first = first<<8 | uint64(c)
+		}
 	}
+	// The multiplier is 2^64 divided by the golden ratio: every byte reaches the high bits.
+	const golden = 0x9e3779b97f4a7c15
+	h := (first ^ bits.RotateLeft64(last, 29)*golden ^ uint64(len(symbol))) * golden
 	return h ^ h>>32
 }

@@ -116,16 +116,30 @@ func (m *Message) Scan(text []byte, publisher market.PublisherID) *wire.Scanner 
 // ReadLevels reads an array of arrays that begin with price and size. It is for decoders.
 func (m *Message) ReadLevels(side market.Side) {
 	s := &m.scanner
-	for ok := s.FirstElem(); ok; ok = s.NextElem() {
-		l := m.AddLevel(side)
-		s.Pair(&l.PriceText, &l.SizeText)
+	for more := s.FirstElem(); more; {
+		n := len(m.Levels)
+		if n == cap(m.Levels) {
+			m.Levels = append(m.Levels, Level{})
+		} else {
+			m.Levels = m.Levels[:n+1]
+		}
+		l := &m.Levels[n]
+		l.Side, l.Narrowed = side, false
+		more = s.Pair(&l.PriceText, &l.SizeText) // sets both, or there is a fault
 	}
 }
 
 // AddLevel adds a level whose texts the decoder then sets. The pointer is valid until the next call.
 func (m *Message) AddLevel(side market.Side) *Level {
-	m.Levels = append(m.Levels, Level{Side: side})
-	return &m.Levels[len(m.Levels)-1]
+	n := len(m.Levels)
+	if n == cap(m.Levels) {
+		m.Levels = append(m.Levels, Level{})
+	} else {
+		m.Levels = m.Levels[:n+1]
+	}
+	l := &m.Levels[n]
+	*l = Level{Side: side}
+	return l
 }
 
 // AddTrade adds a trade, which the decoder then sets but for Price, Size and Narrowed. The pointer is

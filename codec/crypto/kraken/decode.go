@@ -20,6 +20,10 @@ func NewDecoder(d *depth.Directory) *Decoder { return &Decoder{d} }
 // and Refused. m is valid as long as b is. It does not allocate once m has grown.
 func (d *Decoder) Decode(b []byte, m *depth.Message) market.Verdict {
 	s := m.Scan(b, d.directory.Publisher())
+	if d.deltaShape(s, m) {
+		return m.Finish()
+	}
+	s = m.Scan(b, d.directory.Publisher())
 	if s.Peek() == '[' {
 		d.readList(s, m)
 	} else {

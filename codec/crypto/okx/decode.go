@@ -29,6 +29,10 @@ func (d *Decoder) Decode(b []byte, m *depth.Message) market.Verdict {
 		m.Kind = depth.Heartbeat
 		return m.Finish()
 	}
+	if d.deltaShape(s, m) {
+		return m.Finish()
+	}
+	s = m.Scan(b, d.directory.Publisher())
 	var o document
 	for key, ok := s.FirstKey(); ok; key, ok = s.NextKey() {
 		switch string(key) {

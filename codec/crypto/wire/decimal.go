@@ -28,15 +28,27 @@ var pow10 = [20]uint64{
 	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
 }
 
+// price is Price for up to nine decimals; ok is false for all others too.
+func (d Decimal) price() (p market.Price, ok bool) {
+	hi, lo := bits.Mul64(d.Mantissa, priceUnit[d.Decimals&31])
+	return market.Price(lo), hi == 0 && lo < math.MaxInt64 && d.Decimals <= 9
+}
+
+// priceUnit is what one of a mantissa with so many decimals is worth, in units of 1e-9.
+var priceUnit = [32]uint64{1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1}
+
 // Price returns d in units of 1e-9. ok is false where a Price cannot hold that exactly: for more than
 // nine decimals that are not zero, and from about 9.2e9 on.
 func (d Decimal) Price() (p market.Price, ok bool) {
+	if p, ok := d.price(); ok {
+		return p, true
+	}
+	return d.priceSlow()
+}
+
+func (d Decimal) priceSlow() (p market.Price, ok bool) {
 	if d.Decimals <= 9 {
-		hi, lo := bits.Mul64(d.Mantissa, pow10[9-d.Decimals])
-		if hi != 0 || lo >= math.MaxInt64 {
-			return market.UndefPrice, false
-		}
-		return market.Price(lo), true
+		return market.UndefPrice, false
 	}
 	n, exact := divPow10(d.Mantissa, int(d.Decimals)-9)
 	if !exact || n >= math.MaxInt64 {
@@ -126,6 +138,16 @@ func (s *Scanner) Decimal() (d Decimal) {
 
 // decimal reads the digits of a number.
 func (s *Scanner) decimal(d *Decimal) {
+	if m, decimals, next := number(s.b, s.i); next > 0 {
+		s.i = next
+		d.Mantissa, d.Decimals, d.Zeros = m, uint8(decimals), 0
+		return
+	}
+	s.decimalPlain(d)
+}
+
+// decimalPlain is decimal byte by byte.
+func (s *Scanner) decimalPlain(d *Decimal) {
 	b, i := s.b, s.i
 	start := i
 	var m uint64
@@ -219,34 +241,51 @@ func (s *Scanner) decimalSlow(d *Decimal) {
 	d.Mantissa, d.Decimals, d.Zeros = m, uint8(decimals), uint8(zeros)
 }
 
-// Pair reads an array that begins with a price and a size, as the levels of nearly all venues do, and
-// goes over what else is in it.
-func (s *Scanner) Pair(price, size *Decimal) {
-	// The shape that venues send: ["1.20","3"
-	if b := s.b; s.i+1 < len(b) && b[s.i] == '[' && b[s.i+1] == '"' {
-		s.i += 2
-		s.decimal(price)
-		if s.i+2 < len(b) && b[s.i] == '"' && b[s.i+1] == ',' && b[s.i+2] == '"' {
-			s.i += 3
-			s.decimal(size)
-			if s.i+1 < len(b) && b[s.i] == '"' && b[s.i+1] == ']' {
-				s.i += 2
-				return
-			}
-			s.take('"')
-			s.rest()
-			return
+// Pair reads an array that begins with a price and a size, as the levels of nearly all venues do, goes
+// over what else is in it, and then does what NextElem does.
+func (s *Scanner) Pair(price, size *Decimal) (more bool) {
+	if s.i < len(s.b) && s.b[s.i] == '[' {
+		s.i++
+	} else if !s.take('[') {
+		return false
+	}
+	return s.PairRest(price, size)
+}
+
+// PairRest is Pair for an array that has been entered.
+func (s *Scanner) PairRest(price, size *Decimal) (more bool) {
+	// The shape that venues send: "1.20","3"],
+	if b, i := s.b, s.i; i < len(b) && b[i] == '"' {
+		m, decimals, next := number(b, i+1)
+		if next == 0 || next+3 >= len(b) || b[next] != '"' || b[next+1] != ',' || b[next+2] != '"' {
+			return s.pairPlain(price, size)
 		}
-		s.take('"')
-		s.second(size)
-		return
+		price.Mantissa, price.Decimals, price.Zeros = m, uint8(decimals), 0
+		m, decimals, next = number(b, next+3)
+		if next == 0 || next+2 >= len(b) || b[next] != '"' {
+			return s.pairPlain(price, size)
+		}
+		size.Mantissa, size.Decimals, size.Zeros = m, uint8(decimals), 0
+		s.i = next + 1
+		if b[s.i] != ']' {
+			s.rest()
+			return s.NextElem()
+		}
+		s.i++
+		if b[s.i] == ',' {
+			s.i++
+			return true
+		}
+		return s.NextElem()
 	}
-	if !s.FirstElem() {
-		s.unexpected()
-		return
-	}
+	return s.pairPlain(price, size)
+}
+
+// pairPlain is PairRest for any array.
+func (s *Scanner) pairPlain(price, size *Decimal) (more bool) {
 	*price = s.Decimal()
 	s.second(size)
+	return s.NextElem()
 }
 
 // second reads the second element of an array, which must be there, and goes over the rest.
@@ -261,6 +300,10 @@ func (s *Scanner) second(size *Decimal) {
 
 // rest goes over the elements that follow.
 func (s *Scanner) rest() {
+	for s.i+1 < len(s.b) && s.b[s.i] == ',' && s.b[s.i+1] == '"' { // as venues write them
+		s.i++
+		s.skipText()
+	}
 	for s.NextElem() {
 		s.Skip()
 	}
@@ -281,6 +324,31 @@ func ParseDecimal(text string) (d Decimal, ok bool) {
 // Triple enters an array that begins with a price, a size and a time in seconds, reads these, and reports
 // whether they were there. The caller goes on with NextElem.
 func (s *Scanner) Triple(price, size *Decimal) (at market.Nanos, ok bool) {
+	// The shape that venues send: ["1.20","3","1618678133.365913"
+	if b, i := s.b, s.i; i+2 < len(b) && b[i] == '[' && b[i+1] == '"' {
+		m, decimals, next := number(b, i+2)
+		if next == 0 || next+3 >= len(b) || b[next] != '"' || b[next+1] != ',' || b[next+2] != '"' {
+			return s.triplePlain(price, size)
+		}
+		*price = Decimal{m, uint8(decimals), 0}
+		m, decimals, next = number(b, next+3)
+		if next == 0 || next+3 >= len(b) || b[next] != '"' || b[next+1] != ',' || b[next+2] != '"' {
+			return s.triplePlain(price, size)
+		}
+		*size = Decimal{m, uint8(decimals), 0}
+		m, decimals, next = number(b, next+3)
+		p, ok := Decimal{m, uint8(decimals), 0}.price()
+		if next == 0 || next >= len(b) || b[next] != '"' || !ok {
+			return s.triplePlain(price, size)
+		}
+		s.i = next + 1
+		return market.Nanos(p), true
+	}
+	return s.triplePlain(price, size)
+}
+
+// triplePlain is Triple for any array.
+func (s *Scanner) triplePlain(price, size *Decimal) (at market.Nanos, ok bool) {
 	if !s.FirstElem() {
 		s.Fail(market.BadField)
 		return 0, false

@@ -13,8 +13,8 @@ import (
 	"tidegate/market"
 )
 
-// number draws a decimal number as text, with what venues do not send too.
-func number() *rapid.Generator[string] {
+// numberText draws a decimal number as text, with what venues do not send too.
+func numberText() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		whole := rapid.StringMatching(`0|[1-9][0-9]{0,4}|[1-9][0-9]{10,21}`).Draw(t, "whole")
 		frac := rapid.StringMatching(`|\.[0-9]{1,9}|\.[0-9]{1,3}0{1,24}|\.0{1,20}[1-9]`).Draw(t, "fraction")
@@ -38,7 +38,7 @@ func units(text string, scale int) *big.Rat {
 
 func TestDecimalAgreesWithBig(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := number().Draw(t, "number")
+		text := numberText().Draw(t, "number")
 		scale := rapid.IntRange(-9, 12).Draw(t, "scale")
 		quote := rapid.SampledFrom([]string{"", `"`}).Draw(t, "quote")
 		var s Scanner
@@ -48,10 +48,8 @@ func TestDecimalAgreesWithBig(t *testing.T) {
 
 		// The digits after trailing zeros of the fraction are gone must fit 64 bits, and the exponent's zeros too.
 		mantissa, _, hasExponent := strings.Cut(strings.ToLower(text), "e")
-		digits := strings.Replace(mantissa, ".", "", 1)
-		if strings.Contains(mantissa, ".") {
-			digits = strings.TrimRight(digits, "0")
-		}
+		beforePoint, fraction, _ := strings.Cut(mantissa, ".")
+		digits := beforePoint + strings.TrimRight(fraction, "0")
 		n, _ := new(big.Int).SetString("0"+digits, 10)
 		if !n.IsUint64() {
 			if s.Verdict() != market.BadField {
@@ -150,22 +148,50 @@ func TestPair(t *testing.T) {
 			`["`, `["1.50","2"`, `"`, `","`, `,`, `]`, `"]`, `[`, ` `, `1`, `0.10`, `{}`, `"x"`, `-`, `null`,
 		}), 0, 8).Draw(t, "pieces")
 		b := []byte(strings.Join(pieces, "") + rapid.SampledFrom([]string{"", "]", `"]`}).Draw(t, "end"))
+		b = append(b, rapid.SampledFrom([]string{"", ",", "]", ", 12345678901234567890", "]                   "}).Draw(t, "after")...)
 		var fast, plain Scanner
 		var got, want [2]Decimal
 		fast.Reset(b)
-		fast.Pair(&got[0], &got[1])
+		more := fast.Pair(&got[0], &got[1])
 		plain.Reset(b)
-		if plain.FirstElem() {
-			want[0] = plain.Decimal()
-			plain.second(&want[1])
-		} else {
-			plain.unexpected()
-		}
-		if fast.Verdict() != plain.Verdict() && (fast.Verdict() == market.Applied || plain.Verdict() == market.Applied) {
+		wantMore := plain.take('[') && plain.pairPlain(&want[0], &want[1])
+		if (fast.Verdict() == market.Applied) != (plain.Verdict() == market.Applied) {
 			t.Fatalf("%q: %v, want %v", b, fast.Verdict(), plain.Verdict())
 		}
-		if fast.Verdict() == market.Applied && (got != want || fast.i != plain.i) {
+		if fast.Verdict() == market.Applied && (got != want || fast.i != plain.i || more != wantMore) {
 			t.Fatalf("%q: %v to byte %d, want %v to byte %d", b, got, fast.i, want, plain.i)
+		}
+	})
+}
+
+// What looks at eight bytes gives what looks at one after the other gives.
+func TestEightBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := []byte(rapid.StringOfN(rapid.SampledFrom([]rune("0123456789019.e\"\\/:\x1f\x20\x7fé")), 8, 40, -1).Draw(t, "bytes"))
+		plain := func(is func(c byte) bool) (n int) {
+			for n < 8 && is(b[n]) {
+				n++
+			}
+			return n
+		}
+		wantN := plain(func(c byte) bool { return c >= '0' && c <= '9' })
+		value, n := digits8(load8(b, 0))
+		want := uint64(0)
+		for _, c := range b[:wantN] {
+			want = want*10 + uint64(c-'0')
+		}
+		if n != wantN || value != want {
+			t.Fatalf("%q: %d digits, %d, want %d, %d", b, n, value, wantN, want)
+		}
+		if n, want := plain8(load8(b, 0)), plain(func(c byte) bool { return c != '"' && c != '\\' && c >= ' ' }); n != want {
+			t.Fatalf("%q: %d plain bytes, want %d", b, n, want)
+		}
+		var s Scanner
+		var d Decimal
+		s.Reset(b)
+		s.decimalPlain(&d)
+		if m, decimals, next := number(b, 0); next > 0 && (s.verdict != market.Applied || d != Decimal{m, uint8(decimals), 0} || s.i != next) {
+			t.Fatalf("%q: %d with %d decimals to byte %d, want %+v to %d, %v", b, m, decimals, next, d, s.i, s.verdict)
 		}
 	})
 }
@@ -231,8 +257,8 @@ func TestScannerDoesNotAllocate(t *testing.T) {
 				s.Time()
 			case "b":
 				var p, q Decimal
-				for more := s.FirstElem(); more; more = s.NextElem() {
-					s.Pair(&p, &q)
+				for more := s.FirstElem(); more; {
+					more = s.Pair(&p, &q)
 				}
 			default:
 				s.Skip()
@@ -247,7 +273,7 @@ func TestScannerDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkPair(b *testing.B) {
-	for _, text := range []string{`["61737.63000000","0.10000000"]`, `["30238.8","2","0","1"]`, `["0.00016","1"]`} {
+	for _, text := range []string{`["61737.63000000","0.10000000"],         `, `["30238.8","2","0","1"],             `, `["0.00016","1"],                   `} {
 		in := []byte(text)
 		b.Run(fmt.Sprint(len(in)), func(b *testing.B) {
 			b.SetBytes(int64(len(in)))

@@ -11,8 +11,8 @@
 //		case "E":
 //			ms = s.Int()
 //		case "b":
-//			for more := s.FirstElem(); more; more = s.NextElem() {
-//				s.Pair(&price, &size)
+//			for more := s.FirstElem(); more; {
+//				more = s.Pair(&price, &size)
 //				...
 //			}
 //		default:

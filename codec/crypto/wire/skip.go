@@ -82,7 +82,14 @@ func (s *Scanner) skipText() {
 		s.unexpected()
 		return
 	}
-	for i := s.i + 1; i < len(s.b); i++ {
+	i := s.i + 1
+	for i+8 <= len(s.b) {
+		n := plain8(load8(s.b, i))
+		if i += n; n < 8 {
+			break
+		}
+	}
+	for ; i < len(s.b); i++ {
 		switch c := s.b[i]; {
 		case c == '"':
 			s.i = i + 1
@@ -105,6 +112,10 @@ func (s *Scanner) skipText() {
 }
 
 func (s *Scanner) skipNumber() {
+	if _, _, next := number(s.b, s.i); next > 0 {
+		s.i = next
+		return
+	}
 	b, i := s.b, s.i
 	digits := func() bool {
 		start := i

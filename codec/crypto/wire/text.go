@@ -17,7 +17,14 @@ func (s *Scanner) Text() []byte {
 		}
 	}
 	start := s.i + 1
-	for i := start; i < len(s.b); i++ {
+	i := start
+	for i+8 <= len(s.b) {
+		n := plain8(load8(s.b, i))
+		if i += n; n < 8 {
+			break
+		}
+	}
+	for ; i < len(s.b); i++ {
 		switch c := s.b[i]; {
 		case c == '"':
 			s.i = i + 1

@@ -5,11 +5,36 @@ import "tidegate/market"
 // Time reads a time as text, in the form of RFC 3339 with the zone Z and up to nine decimals of the
 // second: "2021-04-17T16:43:37.075687Z".
 func (s *Scanner) Time() market.Nanos {
-	t, ok := parseTime(s.Text())
+	text := s.Text()
+	if t, ok := s.sameDay(text); ok {
+		return t
+	}
+	t, ok := parseTime(text)
 	if !ok {
 		s.Fail(market.BadTime)
+		return 0
 	}
+	// The next time will be of the same day.
+	copy(s.day[:], text)
+	s.dayStart = t - t%market.Day
 	return t
+}
+
+// sameDay reads a time of the day of the last one, with six decimals of the second, as venues send it.
+func (s *Scanner) sameDay(b []byte) (t market.Nanos, ok bool) {
+	const form = "2006-01-02T15:04:05.000000Z"
+	if len(b) != len(form) || string(b[:11]) != string(s.day[:]) || b[13] != ':' || b[16] != ':' || b[19] != '.' || b[26] != 'Z' {
+		return 0, false
+	}
+	hours, n1 := digits8(load8(b, 11))
+	minutes, n2 := digits8(load8(b, 14))
+	seconds, n3 := digits8(load8(b, 17))
+	// "075687Z" has seven bytes: one before them is taken, and is no digit but a zero.
+	micros, n4 := digits8(load8(b, 19)&^0xFF | '0')
+	if n1 != 2 || n2 != 2 || n3 != 2 || n4 != 7 || hours > 23 || minutes > 59 || seconds > 59 {
+		return 0, false
+	}
+	return s.dayStart + market.Nanos(hours*3600+minutes*60+seconds)*market.Second + market.Nanos(micros)*market.Microsecond, true
 }
 
 // Millis reads a time in milliseconds since the Unix epoch, as number or as text.
