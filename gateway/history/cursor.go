@@ -373,7 +373,6 @@ func (c *Cursor) meet(e *journal.Entry, item *Item) bool {
 		return false
 	}
 	c.names[m.Instrument] = m.Symbol
-	delete(c.plans, m.Instrument)
 	item.Instrument, item.Symbol = m.Instrument, m.Symbol
 	return len(c.plan(m.Instrument)) > 0
 }
