@@ -318,6 +318,9 @@ func (a *admission) settleAll() (n int) {
 
 // hand gives the reports of an entry to the publisher, and tells who waits for the entry.
 func (a *admission) hand(index uint64) {
+	if len(a.controls) > 0 { // only then an instrument can have been defined
+		a.gate.learn(a.desk, a.reports)
+	}
 	for i := range a.reports {
 		for !a.out.push(&a.reports[i]) {
 			a.gate.publisher.unpark()

@@ -67,7 +67,11 @@ type Config struct {
 	// without holes. It is called by the publisher, which reports wait for, and must not keep the message. After a
 	// restart it is called again with what came behind the snapshot: the same messages with the same numbers.
 	MarketData func(number uint64, message []byte)
-	// Midnight is from when times in ITCH messages count: the last midnight in New York, say.
+	// MarketDataSync, if set, returns when what MarketData was given is on the disk. It is called before a snapshot
+	// is written, because nothing from before that is given again.
+	MarketDataSync func() error
+	// Midnight is any midnight of the venue: times in ITCH messages count from the last one. It must not change
+	// while the log goes on, or messages that are made again would not be the same.
 	Midnight market.Nanos
 	// Notify, if set, gets what an operator should know.
 	Notify func(text string, alarm bool)

@@ -292,7 +292,7 @@ func (d *desk) defined(next Instrument, taken bool) {
 	in := &d.instruments[d.byInstrument.find(uint64(next.ID))]
 	if !taken {
 		next.Instrument, next.Base, next.Quote = in.Instrument.Instrument, in.Base, in.Quote
-		next.BaseUnit, next.PriceFor = in.BaseUnit, in.PriceFor
+		next.BaseUnit, next.PriceFor, next.Symbol = in.BaseUnit, in.PriceFor, in.Symbol
 	}
 	in.Instrument = next
 }

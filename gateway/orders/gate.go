@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"tidegate/book/match"
 	"tidegate/market"
 	"tidegate/sinks/journal"
 )
@@ -44,6 +45,11 @@ type Gate struct {
 	closed     atomic.Bool
 	verdicts   [verdicts]atomic.Uint64
 
+	// defined is what each instrument is traded by, those too that are gone from the configuration. The map is not
+	// changed after the start.
+	defined  map[market.InstrumentID]*atomic.Pointer[Instrument]
+	messages atomic.Uint64 // ITCH messages that were let out
+
 	log, events  *journal.Journal
 	logID        uint64
 	keep         *journal.Reader // registered: retention of the log leaves what the oldest snapshot needs
@@ -75,6 +81,19 @@ func (g *Gate) Verdicts(v Verdict) uint64 {
 		return 0
 	}
 	return g.verdicts[v].Load()
+}
+
+// Messages returns how many ITCH messages were let out so far, those before the start included.
+func (g *Gate) Messages() uint64 { return g.messages.Load() }
+
+// learn keeps what instruments are traded by, as reports say. It comes before those who see the reports.
+func (g *Gate) learn(d *desk, reports []Report) {
+	for i := range reports {
+		if ev := &reports[i].Event; ev.Kind == match.Defined {
+			in := d.instruments[d.byInstrument.find(uint64(ev.Instrument))].Instrument
+			g.defined[ev.Instrument].Store(&in)
+		}
+	}
 }
 
 // Close takes no more requests, lets what was taken become durable, and ends. Links see ErrClosed. If ctx ends

@@ -9,6 +9,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"tidegate/book/match"
 	"tidegate/market"
@@ -207,6 +208,7 @@ func (g *Gate) replay(core *Core, reader *journal.Reader) (now market.Nanos, err
 		case out == journal.Empty:
 			for !core.Settled() {
 				reports = core.settle(reports[:0])
+				g.learn(core.desk, reports)
 				g.publishAll(reports)
 			}
 			return now, nil
@@ -225,9 +227,12 @@ func (g *Gate) replay(core *Core, reader *journal.Reader) (now market.Nanos, err
 			g.store.stream(sessionStream(e.Setting.Session.ID))
 		case e.Kind == EntryAccount:
 			g.store.stream(accountStream(e.Setting.Account.ID))
+		case e.Kind == EntryInstrument && g.defined[e.Setting.Instrument.ID] == nil:
+			g.defined[e.Setting.Instrument.ID] = new(atomic.Pointer[Instrument])
 		}
 		now = max(now, e.Time)
 		reports = core.Apply(&e, reports[:0])
+		g.learn(core.desk, reports)
 		g.publishAll(reports)
 	}
 }
@@ -242,7 +247,18 @@ func (g *Gate) publishAll(reports []Report) {
 func (g *Gate) prepare(core *Core) {
 	cfg := &g.cfg
 	g.facts, g.symbols = map[market.InstrumentID]*fact{}, map[string]*fact{}
+	g.defined = map[market.InstrumentID]*atomic.Pointer[Instrument]{}
+	for i := range core.desk.instruments[1:] {
+		in := core.desk.instruments[i+1].Instrument
+		p := new(atomic.Pointer[Instrument])
+		p.Store(&in)
+		g.defined[in.ID] = p
+	}
+	g.messages.Store(core.desk.messages)
 	for _, in := range cfg.Instruments {
+		if g.defined[in.ID] == nil {
+			g.defined[in.ID] = new(atomic.Pointer[Instrument])
+		}
 		f := &fact{Instrument: in}
 		g.facts[in.ID], g.symbols[in.Symbol] = f, f
 	}

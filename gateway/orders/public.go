@@ -105,11 +105,11 @@ func (r *Report) MessageCount(in *Instrument) int {
 }
 
 // AppendMessage appends the k-th ITCH message that tells of the report, from 0. Its number is r.Message + k;
-// midnight is the one from which times in ITCH messages count.
+// midnight is any one of the venue's: times in ITCH messages count from the last.
 func (r *Report) AppendMessage(b []byte, k int, in *Instrument, midnight market.Nanos) []byte {
 	m, _ := r.moves(in)
 	x, ev := &m[k], &r.Event
-	head := itch50.Header{Locate: uint16(in.ID), Timestamp: uint64(ev.Time - midnight)}
+	head := itch50.Header{Locate: uint16(in.ID), Timestamp: uint64((ev.Time-midnight)%market.Day+market.Day) % uint64(market.Day)}
 	side := itch50.Buy
 	if ev.Side == market.Ask {
 		side = itch50.Sell

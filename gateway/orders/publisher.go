@@ -144,17 +144,16 @@ func (p *publisher) publish(r *Report) {
 		_ = p.events.WaitDurable(p.ctx, p.told-eventsBehindMax) // ctx has ended: nothing is let out any more
 	}
 	p.record(r)
-	if r.Message == 0 || p.gate.cfg.MarketData == nil {
+	if r.Message == 0 {
 		return
 	}
-	f := p.gate.facts[r.Event.Instrument]
-	if f == nil {
-		return // it is gone from the configuration
-	}
-	for k := range r.MessageCount(&f.Instrument) {
-		p.message = r.AppendMessage(p.message[:0], k, &f.Instrument, p.gate.cfg.Midnight)
+	in := p.gate.defined[r.Event.Instrument].Load()
+	n := r.MessageCount(in)
+	for k := 0; k < n && p.gate.cfg.MarketData != nil; k++ {
+		p.message = r.AppendMessage(p.message[:0], k, in, p.gate.cfg.Midnight)
 		p.gate.cfg.MarketData(r.Message+uint64(k), p.message)
 	}
+	p.gate.messages.Store(r.Message + uint64(n) - 1)
 }
 
 // record writes a report into the events journal, if it is not there from before a restart.

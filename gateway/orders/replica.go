@@ -115,6 +115,11 @@ func (r *replica) write(snapshot []byte, index, told uint64) error {
 	if err := r.events.WaitDurable(ctx, told); err != nil {
 		return err
 	}
+	if sync := r.gate.cfg.MarketDataSync; sync != nil {
+		if err := sync(); err != nil {
+			return err
+		}
+	}
 	fsys, dir := r.gate.cfg.FS, path.Join(r.gate.cfg.Dir, snapshotDir)
 	if err := writeWhole(fsys, dir, snapshotName(index), snapshot); err != nil {
 		return err

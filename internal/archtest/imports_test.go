@@ -124,6 +124,10 @@ var layers = []layer{
 		why:   "the gate turns requests into matched orders and keeps its promises on disk: how requests come and reports go is for those around it",
 	},
 	{
+		packages: "gateway/orders/marketdata", only: []string{"market", "codec/moldudp64", "codec/soupbintcp", "internal/clock", "internal/vfs"},
+		why: "it sends and keeps messages, whatever is in them",
+	},
+	{
 		packages: "sinks/capture", only: []string{"market", "codec/pcap", "internal/clock", "internal/vfs", "sinks/entry", "sinks/journal"},
 		why: "a recorder takes datagrams and writes files: it knows no feed",
 	},

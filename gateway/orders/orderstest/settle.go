@@ -92,7 +92,7 @@ func (p *Plain) defined(f *flight) {
 	next := *f.entry.Setting.Instrument
 	if f.events[len(f.events)-1].Kind != match.Defined {
 		old := s.Instrument
-		next.Instrument, next.Base, next.Quote, next.BaseUnit, next.PriceFor = old.Instrument, old.Base, old.Quote, old.BaseUnit, old.PriceFor
+		next.Instrument, next.Base, next.Quote, next.BaseUnit, next.PriceFor, next.Symbol = old.Instrument, old.Base, old.Quote, old.BaseUnit, old.PriceFor, old.Symbol
 	}
 	s.Instrument = next
 }
