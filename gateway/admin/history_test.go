@@ -32,7 +32,6 @@ type past struct {
 	journal *journal.Journal
 	history *history.History
 	trades  []byte
-	lacking bool
 }
 
 func newPast(t *testing.T, n int, lacking bool) *past {
