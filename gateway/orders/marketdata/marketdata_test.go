@@ -237,7 +237,7 @@ func TestBooksFromMarketData(t *testing.T) {
 	}
 	defer line.Close()
 	dir := t.TempDir()
-	var tcp, udp = newReceiver(), newReceiver()
+	tcp, udp := newReceiver(), newReceiver()
 	for start := range uint64(3) {
 		p, err := marketdata.New(marketdata.Config{
 			Dir: dir + "/itch", Session: "TIDE000001", Soup: loopback, Users: map[string]string{"me": "secret"},
