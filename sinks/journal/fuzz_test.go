@@ -25,7 +25,7 @@ func golden() []byte {
 		body = append(body, e...)
 	}
 	batch := batchHeader{Journal: 0x1d, Segment: 1, Epoch: 1, First: 1, Last: 2, Earliest: start, Latest: start + 1, Prev: 0x1d, Entries: 2}
-	body, chain := batch.seal(body)
+	body, chain := seal(&batch, body)
 	b = append(b, body...)
 
 	g := Gap{From: 3, To: 5, Reason: DiskFull, Earliest: start - 5, Latest: start + 9}
@@ -33,7 +33,7 @@ func golden() []byte {
 	Header{At: g.Latest}.put(body[batchHeaderBytes:], gapBytes, true)
 	g.put(body[batchHeaderBytes+entryHeaderBytes:])
 	batch = batchHeader{Journal: 0x1d, Segment: 1, Epoch: 1, First: 3, Last: 5, Earliest: start - 5, Latest: start + 9, Durable: 2, Prev: chain, Entries: 1, Gap: true}
-	body, _ = batch.seal(body)
+	body, _ = seal(&batch, body)
 	return append(b, body...)
 }
 
@@ -184,13 +184,20 @@ func le32(b []byte) uint32 {
 	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
 }
 
+// seal completes a batch, and returns it with the running hash after it.
+func seal(h *batchHeader, b []byte) ([]byte, uint64) {
+	b = h.fill(b)
+	h.put(b)
+	return b, chainOf(b)
+}
+
 // putCRCs makes the CRCs of a batch right, whatever is in it.
 func putCRCs(b []byte) {
 	var h batchHeader
 	n := le32(b[80:])
 	kind := b[92]
 	copyOf := bytes.Clone(b[:batchHeaderBytes])
-	_, _ = h.seal(append(make([]byte, batchHeaderBytes), b[batchHeaderBytes:batchHeaderBytes+n]...))
+	_, _ = seal(&h, append(make([]byte, batchHeaderBytes), b[batchHeaderBytes:batchHeaderBytes+n]...))
 	crc := h.BodyCRC
 	copy(b, copyOf)
 	b[84], b[85], b[86], b[87] = byte(crc), byte(crc>>8), byte(crc>>16), byte(crc>>24)

@@ -184,16 +184,15 @@ func chainOf(header []byte) uint64 {
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
-// seal completes a batch: b is room for the header, and the body. It appends the padding, writes the
-// header with CRCs, and returns b with the running hash after it.
-func (h *batchHeader) seal(b []byte) (batch []byte, chain uint64) {
+// fill completes the body of a batch: b is room for the header, and the body. It appends the padding, and
+// returns b.
+func (h *batchHeader) fill(b []byte) []byte {
 	h.BodyBytes = uint32(len(b) - batchHeaderBytes)
 	for pad := sectors(int64(len(b))) - int64(len(b)); pad > 0; pad-- {
 		b = append(b, 0)
 	}
 	h.BodyCRC = crc32.Checksum(b[batchHeaderBytes:], castagnoli)
-	h.put(b)
-	return b, chainOf(b)
+	return b
 }
 
 // A Header says what an entry is about. The journal carries it and does not interpret it.
