@@ -112,8 +112,8 @@ func (s *Server) follow(st *stream, c net.Conn) {
 		_ = c.SetReadDeadline(time.Time{})
 		_, _ = c.Read(make([]byte, 1))
 	}()
-	defer func() {
-		_ = c.Close()
+	defer func() { // the server closes the connection afterwards
+		_ = c.SetReadDeadline(time.Unix(1, 0))
 		<-gone
 	}()
 	w := bufio.NewWriterSize(c, 32<<10)
