@@ -35,7 +35,7 @@ func openJournal(cfg *config.Journal, ring *bus.Ring, log *slog.Logger) (*keeper
 		return nil, nil
 	}
 	k := &keeper{}
-	k.schemas = history.Kept(cfg.Schemas)
+	k.schemas = cfg.Schemas
 	for _, s := range k.schemas {
 		k.wanted[uint8(s)] = true
 	}
@@ -69,6 +69,10 @@ func (k *keeper) begin(feeds []*liveFeed, at market.Nanos) {
 	for _, f := range feeds {
 		e := entry.Feed{Publisher: f.cfg.Publisher.ID, Name: f.cfg.Name}
 		k.append(f.number, entry.KindFeed, at, e.Append(nil))
+		if beside := history.FeedOf(uint8(f.number), dbn.SchemaTBBO, k.schemas); beside != f.number {
+			e.Name += " (tbbo)"
+			k.append(beside, entry.KindFeed, at, e.Append(nil))
+		}
 		k.append(f.number, entry.KindRecord, at, history.AppendKept(nil, k.schemas, at))
 		k.directories = append(k.directories, f.stream.Directory())
 	}
@@ -101,7 +105,8 @@ func (k *keeper) follow() {
 		case bus.Ready:
 			kept := e.Kind == stream.Record && k.wanted[uint8(dbn.Schema(e.Schema))]
 			if kept {
-				k.journal.Append(journal.Header{At: e.At, Feed: uint16(e.Feed), Kind: entry.KindRecord}, e.Payload)
+				feed := history.FeedOf(e.Feed, dbn.Schema(e.Schema), k.schemas)
+				k.journal.Append(journal.Header{At: e.At, Feed: feed, Kind: entry.KindRecord}, e.Payload)
 			}
 			k.marks.Passed(kept)
 			if e.Kind == stream.Instrument {

@@ -21,6 +21,7 @@ type keeper struct {
 	reader  *bus.Reader
 	marks   *history.Marks
 	live    history.Live
+	schemas []dbn.Schema
 	wanted  map[dbn.Schema]bool
 	met     int
 	history *history.History
@@ -33,10 +34,9 @@ const feedName = "sim"
 func (w *world) keep(dir string, schemas ...dbn.Schema) *keeper {
 	w.t.Helper()
 	k := &keeper{w: w, wanted: make(map[dbn.Schema]bool), do: func(f func()) { f() }}
-	for _, s := range history.Kept(schemas) {
-		k.wanted[s] = true
-	}
+	k.schemas = schemas
 	for _, s := range schemas {
+		k.wanted[s] = true
 		if err := w.stream.Want(s); err != nil {
 			w.t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func (w *world) keep(dir string, schemas ...dbn.Schema) *keeper {
 	})
 	e := entry.Feed{Publisher: market.Simulated.ID, Name: feedName}
 	k.insert(entry.KindFeed, e.Append(nil))
-	k.insert(entry.KindRecord, history.AppendKept(nil, history.Kept(schemas), 1))
+	k.insert(entry.KindRecord, history.AppendKept(nil, schemas, 1))
 	w.keeper = k
 	k.follow()
 	return k
@@ -87,7 +87,7 @@ func (k *keeper) follow() {
 		}
 		kept := e.Kind == stream.Record && k.wanted[dbn.Schema(e.Schema)]
 		if kept {
-			k.journal.Append(journal.Header{At: e.At, Feed: uint16(e.Feed), Kind: entry.KindRecord}, e.Payload)
+			k.journal.Append(journal.Header{At: e.At, Feed: history.FeedOf(e.Feed, dbn.Schema(e.Schema), k.schemas), Kind: entry.KindRecord}, e.Payload)
 		}
 		k.marks.Passed(kept)
 		if e.Kind == stream.Instrument {

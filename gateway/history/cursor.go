@@ -63,6 +63,7 @@ type Cursor struct {
 	epoch   uint64 // that names are of; 0: look again
 	feed    int    // number of the feed in it
 	kept    []*want
+	mbp1    bool // it keeps mbp-1 of the feed: its tbbo records are beside
 	names   map[market.InstrumentID]string
 	plans   map[market.InstrumentID][]*want // of those that were met in this epoch
 	pauseIn int
@@ -200,7 +201,7 @@ func (c *Cursor) Next(ctx context.Context, item *Item) (Outcome, error) {
 	for !c.ended {
 		for c.batch.Next(&e) {
 			c.next = e.Index + 1
-			if int(e.Feed) == c.feed && c.take(&e, item) {
+			if int(e.Feed)&^besideMBP1 == c.feed && c.take(&e, item) {
 				item.Index, item.At, item.Epoch, item.Kind, item.Payload = e.Index, e.At, c.epoch, e.Kind, e.Payload
 				return Ready, nil
 			}
@@ -303,7 +304,7 @@ func (c *Cursor) enter(ctx context.Context, number, index uint64) (moved bool, e
 	}
 	c.epoch, c.feed = number, c.h.number(e, c.q.Feed)
 	c.names, c.plans = make(map[market.InstrumentID]string), make(map[market.InstrumentID][]*want)
-	c.kept = nil
+	c.kept, c.mbp1 = nil, c.h.keptBy(e, c.feed).has(dbn.SchemaMBP1)
 	for _, w := range c.wants {
 		if c.h.keptBy(e, c.feed).has(w.Schema) {
 			c.kept = append(c.kept, w)
@@ -357,8 +358,9 @@ func (c *Cursor) take(e *journal.Entry, item *Item) bool {
 	if !ok {
 		wants = c.plan(id)
 	}
+	tbbo := e.Feed&besideMBP1 != 0 || !c.mbp1 // if it is a record of that type
 	for _, w := range wants {
-		if w.takes(e.Payload, e.Index) {
+		if w.takes(e.Payload, e.Index) && (w.rtype != dbn.RTypeMBP1 || tbbo == (w.Schema == dbn.SchemaTBBO)) {
 			item.Instrument, item.Symbol = id, c.name(id)
 			return true
 		}

@@ -36,6 +36,9 @@ gateway itself, written by its keeper:
 	symbol-mapping   an instrument has become known; before its first record
 	system           which schemas are kept; with the start
 
+Records of tbbo and mbp-1 have one type, and some are equal. Where both are kept, those of tbbo are under a number
+of the feed of their own, see FeedOf.
+
 What the epoch that is being written knows is in memory, see Live. Earlier ones are read from their beginning
 when they are first asked for, and remembered.
 

@@ -86,13 +86,16 @@ func parseKept(text string) (kept schemaSet, ok bool) {
 	return kept, true
 }
 
-// Kept returns the schemas that are to be put into the journal for these to be in history: the records of
-// tbbo are those of mbp-1 that are trades, so with mbp-1 they are there already.
-func Kept(schemas []dbn.Schema) []dbn.Schema {
-	if !slices.Contains(schemas, dbn.SchemaMBP1) {
-		return schemas
+// besideMBP1 is added to the number of a feed for its tbbo records where mbp-1 is kept as well: both have one type
+// of record, and some of their records are equal.
+const besideMBP1 = 1 << 8
+
+// FeedOf returns the number of a feed under which the journal keeps the records of a schema, beside others.
+func FeedOf(feed uint8, schema dbn.Schema, kept []dbn.Schema) uint16 {
+	if schema == dbn.SchemaTBBO && slices.Contains(kept, dbn.SchemaMBP1) {
+		return uint16(feed) | besideMBP1
 	}
-	return slices.DeleteFunc(slices.Clone(schemas), func(s dbn.Schema) bool { return s == dbn.SchemaTBBO })
+	return uint16(feed)
 }
 
 // schemaSet has a bit for each schema that can be kept.
@@ -107,10 +110,4 @@ func setOf(schemas ...dbn.Schema) (s schemaSet) {
 	return s
 }
 
-// has reports whether there are records of a schema. Those of tbbo are among those of mbp-1.
-func (s schemaSet) has(schema dbn.Schema) bool {
-	if schema == dbn.SchemaTBBO && s.has(dbn.SchemaMBP1) {
-		return true
-	}
-	return schema < 32 && s>>schema&1 != 0
-}
+func (s schemaSet) has(schema dbn.Schema) bool { return schema < 32 && s>>schema&1 != 0 }

@@ -86,9 +86,6 @@ func (w *want) takes(record []byte, index uint64) bool {
 	if dbn.RType(record[1]) != w.rtype || len(record) != w.size {
 		return false
 	}
-	if w.Schema == dbn.SchemaTBBO && market.Action(record[actionOffset]) != market.Trade {
-		return false // of mbp-1
-	}
 	if w.From != 0 && index < w.From {
 		return false
 	}
@@ -105,8 +102,7 @@ func (w *want) takes(record []byte, index uint64) bool {
 // Places in records, see package dbn.
 const (
 	eventOffset   = 8
-	actionOffset  = 28 // of those with a change of the book
-	receiveOffset = 32 // of the same
+	receiveOffset = 32 // of those with a change of the book
 )
 
 func eventTime(record []byte) market.Nanos {
