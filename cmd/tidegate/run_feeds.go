@@ -157,6 +157,9 @@ func (g *liveGateway) openChannel(f *liveFeed, i int, midnight market.Nanos) (*l
 	from := &f.cfg.Providers[i]
 	cfg := gateway.DefaultConfig(f.cfg.Protocol)
 	cfg.Publisher, cfg.Midnight = f.cfg.Publisher, midnight
+	if cfg.Publisher == market.Own { // whose days are those of UTC
+		cfg.Midnight = market.Nanos(g.started.Truncate(24 * time.Hour).UnixNano())
+	}
 	cfg.Arbiter.GapDeadline = market.Nanos(f.cfg.GapDeadline)
 	cfg.WithholdJoined = len(from.Snapshots.Servers) > 0 && from.Snapshots.Withhold
 	if from.Session != "" {
@@ -262,7 +265,7 @@ func (g *liveGateway) openSnapshots(f *liveFeed, c *liveChannel, provider int) (
 
 func (g *liveGateway) openTCP(f *liveFeed, c *liveChannel, provider int) (err error) {
 	from := &f.cfg.Providers[provider]
-	if from.TCP.Address == "" || f.own() {
+	if from.TCP.Address == "" {
 		return nil
 	}
 	cfg := soup.DefaultConfig(from.TCP.Address, from.TCP.Username, from.TCP.Password)
@@ -316,7 +319,7 @@ func (g *liveGateway) layout() *recorded.Layout {
 			for _, line := range c.lines.Lines {
 				channel.Lines = append(channel.Lines, recorded.Line{ID: line.ID, Addr: next()})
 			}
-			if c.tcp != nil || f.own() {
+			if c.tcp != nil {
 				channel.Lines = append(channel.Lines, recorded.Line{ID: from.TCP.ID, Addr: recorded.LineAddr(channel.Number)})
 			}
 			feed.Channels = append(feed.Channels, channel)

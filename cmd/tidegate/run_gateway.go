@@ -22,6 +22,7 @@ import (
 	"tidegate/gateway/derive"
 	"tidegate/gateway/egress"
 	"tidegate/gateway/lines"
+	"tidegate/gateway/orders/marketdata"
 	"tidegate/gateway/stream"
 	"tidegate/internal/bus"
 	"tidegate/market"
@@ -48,7 +49,9 @@ type liveGateway struct {
 	admin        *admin.Server     // nil: not wanted
 	orders       *liveOrders       // nil: the gateway runs no market
 	refs         atomic.Pointer[references]
+	marketData   *marketdata.Publisher // of the market; nil: there is none
 	started      time.Time
+	loaded       *config.Config // as the file has it: cfg may have a feed more
 
 	// What start has started, for stop to end.
 	endLoop, endRecorder context.CancelFunc
@@ -60,8 +63,7 @@ type liveGateway struct {
 
 // openGateway opens the sockets of the lines and makes everything else, without starting anything.
 func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
-	cfg = withOwnFeed(cfg)
-	g := &liveGateway{started: time.Now(), cfg: cfg, log: log, aside: newAside(log), latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
+	g := &liveGateway{started: time.Now(), cfg: cfg, loaded: cfg, log: log, aside: newAside(log), latency: admin.NewLatency(), ended: make(chan struct{}), recorded: make(chan error, 1)}
 	var err error
 	if g.ring, err = bus.New(cfg.Ring); err != nil {
 		return nil, err
@@ -74,6 +76,10 @@ func openGateway(cfg *config.Config, log *slog.Logger) (*liveGateway, error) {
 			return nil, err
 		}
 	}
+	if err := g.openMarketData(); err != nil {
+		return nil, err
+	}
+	cfg = g.cfg
 	watched, err := g.openFeeds()
 	if err != nil {
 		return nil, err
@@ -126,7 +132,7 @@ func (g *liveGateway) consolidate() error {
 	}
 	g.consolidated = stream.NewConsolidated(uint8(len(g.feeds)), g.ring)
 	for _, f := range g.feeds {
-		if f.own() { // what is quoted here follows what is quoted elsewhere
+		if g.own(f) { // what is quoted here follows what is quoted elsewhere
 			continue
 		}
 		if err := g.consolidated.Join(f.stream); err != nil {
@@ -404,6 +410,9 @@ func (g *liveGateway) stop(reason string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopMax)
 	defer cancel()
 	errs = append(errs, g.orders.stop(ctx))
+	if g.marketData != nil {
+		errs = append(errs, g.marketData.Close())
+	}
 	if g.endLoop != nil {
 		g.endLoop()
 		<-g.ended
@@ -448,8 +457,7 @@ func (g *liveGateway) reload(path string) {
 		g.log.Error("reload: the configuration is not right, nothing was changed", "error", err)
 		return
 	}
-	next = withOwnFeed(next)
-	for _, name := range next.Changes(g.cfg) {
+	for _, name := range next.Changes(g.loaded) {
 		g.log.Warn("reload: a change takes a restart and was left out", "setting", name)
 	}
 	s := &next.Subscribers

@@ -12,6 +12,7 @@ import (
 	"tidegate/book/match"
 	"tidegate/gateway/config"
 	"tidegate/gateway/orders"
+	"tidegate/gateway/orders/marketdata"
 	"tidegate/gateway/orders/ouch"
 	"tidegate/gateway/orders/web"
 	"tidegate/market"
@@ -24,10 +25,9 @@ type liveOrders struct {
 	ouch *ouch.Server // nil: does not listen
 	web  *web.Server  // nil: does not listen
 	refs *references  // nil: no instrument follows a quote
-	feed *ownFeed     // nil: nothing is published
+	data *marketdata.Publisher
 
-	certificate *tls.Certificate // of ouch
-	endRefs     context.CancelFunc
+	endRefs context.CancelFunc
 }
 
 // ordersConfigs are what the parts are made of.
@@ -182,8 +182,8 @@ func (g *liveGateway) openOrders() error {
 	if err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}
-	o := &liveOrders{log: g.log}
-	c.gate.Midnight = newYorkMidnight(g.started)
+	o := &liveOrders{log: g.log, data: g.marketData}
+	c.gate.MarketData, c.gate.MarketDataSync = o.data.Message, o.data.Sync
 	c.gate.Notify = func(text string, alarm bool) {
 		if alarm {
 			o.log.Error("orders: " + text)
@@ -191,14 +191,13 @@ func (g *liveGateway) openOrders() error {
 		}
 		o.log.Info("orders: " + text)
 	}
-	if f := g.ownFeed(); f != nil {
-		o.feed = newOwnFeed(g.loop, f)
-		c.gate.MarketData = o.feed.add
-	}
 	if o.gate, err = orders.Open(c.gate); err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}
 	g.orders = o
+	if err := o.data.Serve(o.gate.Messages()); err != nil {
+		return fmt.Errorf("market data: %w", err)
+	}
 	g.log.Info("orders", "dir", g.cfg.Orders.Dir, "instruments", len(c.gate.Instruments), "accounts", len(c.gate.Accounts), "durable", !c.gate.Relaxed)
 	if err := o.follow(g, c.refs); err != nil {
 		return fmt.Errorf("orders: %w", err)
@@ -245,8 +244,7 @@ func (o *liveOrders) listen(cfg *config.Config, c *ordersConfigs) error {
 	return nil
 }
 
-// stop ends the market: clients first, and then, when all that was taken is durable, the gate. What it
-// published then is with the ingest loop.
+// stop ends the market: clients first, and then, when all that was taken is durable, the gate and its data.
 func (o *liveOrders) stop(ctx context.Context) error {
 	if o == nil {
 		return nil
@@ -263,9 +261,6 @@ func (o *liveOrders) stop(ctx context.Context) error {
 		<-o.refs.ended
 	}
 	errs = append(errs, o.gate.Close(ctx))
-	if o.feed != nil {
-		o.feed.close(ctx)
-	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}

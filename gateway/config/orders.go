@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type Orders struct {
 	Sessions    []OrdersSession
 	Lanes       OrdersLanes
 	Memory      OrdersMemory
+	MarketData  OrdersMarketData
 	OUCH        OrdersOUCH
 	HTTP        OrdersHTTP
 }
@@ -103,6 +105,16 @@ type OrdersMemory struct {
 	Reports int // of each session, before they are read from the disk
 }
 
+// OrdersMarketData is where ITCH 5.0 messages of the market go, beside the dataset. The zero AddrPort is nowhere.
+type OrdersMarketData struct {
+	Session    string
+	Lines      []netip.AddrPort // of MoldUDP64
+	From       netip.Addr       // which the lines are sent from; zero: the system chooses
+	Retransmit netip.AddrPort   // where requests for what was lost are answered
+	Soup       netip.AddrPort   // where SoupBinTCP is served
+	Users      []Login          // of SoupBinTCP; none: anybody
+}
+
 // OrdersOUCH is where orders come in by OUCH.
 type OrdersOUCH struct {
 	Listen  string // "" for none
@@ -158,7 +170,7 @@ const (
 // ordersDefaults is a section that says nothing.
 func ordersDefaults() Orders {
 	return Orders{
-		Publish: true,
+		Publish: true, MarketData: OrdersMarketData{Session: "TIDEGATE"},
 		OUCH: OrdersOUCH{Loops: 1, Session: "TIDEGATE", Limits: OrdersOUCHLimits{
 			Connections: 1024, ConnectionsPerAddress: 64, ConnectionsPerSecond: 16, FailedLogins: 16,
 			Login: 5 * time.Second, Silence: 15 * time.Second, Slow: 10 * time.Second, Garbage: 100,
@@ -197,6 +209,7 @@ func (r *reader) orders(o *Orders, v value) {
 		field{"accounts_file", x.accountsFile},
 		field{"lanes", x.lanes},
 		field{"memory", x.memory},
+		field{"market_data", x.marketData},
 		field{"ouch", x.ouch},
 		field{"http", x.http},
 	)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -245,6 +246,43 @@ func (x *ordersReader) memory(v value) {
 		field{"ids", integer(&m.IDs, 1024, 1<<24)},
 		field{"reports", integer(&m.Reports, 64, 1<<20)},
 	)
+}
+
+func (x *ordersReader) marketData(v value) {
+	d := &x.o.MarketData
+	const want = "an address and a port, like 127.0.0.1:26500"
+	v.mapping(
+		field{"session", word(&d.Session, 10)},
+		field{"lines", func(v value) {
+			v.sequence(func(v value) {
+				var line netip.AddrPort
+				parsed(&line, want, netip.ParseAddrPort)(v)
+				d.Lines = append(d.Lines, line)
+			})
+		}},
+		field{"from", parsed(&d.From, "an address of this machine", netip.ParseAddr)},
+		field{"retransmit", parsed(&d.Retransmit, want, netip.ParseAddrPort)},
+		field{"soup", parsed(&d.Soup, want, netip.ParseAddrPort)},
+		field{"users", func(v value) {
+			v.sequence(func(v value) {
+				var u Login
+				found := v.mapping(
+					field{"username", word(&u.Username, 6)},
+					field{"password", func(v value) {
+						if u.Password, _ = v.scalar(); u.Password == "" || len(u.Password) > 10 || !printable(u.Password) {
+							v.mistake("something else", "1 to 10 printable characters without spaces")
+						}
+					}},
+				)
+				need(v, found, "username", "password")
+				x.once("market data user", strings.ToUpper(u.Username), v)
+				d.Users = append(d.Users, u)
+			})
+		}},
+	)
+	if len(d.Users) > 0 && !d.Soup.IsValid() {
+		v.mistake("users of nothing", "soup, where they log in")
+	}
 }
 
 func (x *ordersReader) ouch(v value) {

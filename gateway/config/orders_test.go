@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -69,6 +70,7 @@ const ordersMarket = `  dir: market
   lanes: {cancels: 100, high_notional: 101, normal: 102, patience_high_notional: 3, patience_normal: 4, session: 5, queries: 6,
     queries_waiting: 7, in_flight: 800}
   memory: {orders: 1000, ids: 2000, reports: 64}
+  market_data: {session: D1, lines: ["127.0.0.1:1", "[::1]:2"], from: 127.0.0.1, retransmit: 127.0.0.1:3, soup: 127.0.0.1:4, users: [{username: u, password: p}]}
   ouch:
     listen: 127.0.0.1:13100
     loops: 2
@@ -115,6 +117,10 @@ func TestEverySettingOfOrders(t *testing.T) {
 		Lanes: OrdersLanes{
 			Cancels: 100, HighNotional: 101, Normal: 102, PatienceHighNotional: 3, PatienceNormal: 4, Session: 5, Queries: 6,
 			QueriesWaiting: 7, InFlight: 800,
+		},
+		MarketData: OrdersMarketData{
+			Session: "D1", Lines: []netip.AddrPort{addr("127.0.0.1:1"), addr("[::1]:2")}, From: netip.MustParseAddr("127.0.0.1"),
+			Retransmit: addr("127.0.0.1:3"), Soup: addr("127.0.0.1:4"), Users: []Login{{"u", "p"}},
 		},
 		Memory: OrdersMemory{Orders: 1000, IDs: 2000, Reports: 64},
 		OUCH: OrdersOUCH{Listen: "127.0.0.1:13100", Loops: 2, Session: "DAY1", Limits: OrdersOUCHLimits{
