@@ -18,7 +18,6 @@ import (
 	"tidegate/codec/crypto/depth"
 	"tidegate/codec/crypto/kraken"
 	"tidegate/codec/crypto/okx"
-	"tidegate/codec/crypto/wire"
 	"tidegate/market"
 )
 
@@ -34,29 +33,29 @@ type priced struct {
 	size  market.Size
 }
 
-// add is how the other decoders make numbers of texts: with ours, which costs them least.
+// add takes the texts that the other decoders give.
 func (c *change) add(side market.Side, price, size []byte) {
-	c.levels = append(c.levels, priced{side, mustPrice(price), mustSize(size)})
+	c.levels = append(c.levels, priced{side, market.Price(fixed(price, 9)), market.Size(fixed(size, 8))})
 }
 
-func decimal(text []byte) (d wire.Decimal) {
-	var s wire.Scanner
-	s.Reset(text)
-	return s.Decimal()
-}
-
-func mustPrice(text []byte) market.Price {
-	p, ok := decimal(text).Price()
-	if !ok {
-		panic(string(text))
+// fixed makes a whole number of units of 10^-scale of a text, as one does it who has a text: digit by digit.
+func fixed(text []byte, scale int) int64 {
+	n, decimals, point := int64(0), 0, false
+	for _, c := range text {
+		if c == '.' {
+			point = true
+			continue
+		}
+		if c < '0' || c > '9' {
+			panic(string(text))
+		}
+		n = n*10 + int64(c-'0')
+		if point {
+			decimals++
+		}
 	}
-	return p
-}
-
-func mustSize(text []byte) market.Size {
-	n, _, ok := decimal(text).Size(8)
-	if !ok {
-		panic(string(text))
+	for ; decimals < scale; decimals++ {
+		n *= 10
 	}
 	return n
 }

@@ -43,14 +43,7 @@ func (k Kind) String() string {
 }
 
 // A Level says that the level at Price on Side now holds Size in total; 0 removes it.
-type Level struct {
-	Price     market.Price
-	Size      market.Size // lots
-	PriceText wire.Decimal
-	SizeText  wire.Decimal
-	Side      market.Side
-	Narrowed  bool
-}
+type Level = wire.Level
 
 // A Trade is one trade.
 type Trade struct {
@@ -115,18 +108,7 @@ func (m *Message) Scan(text []byte, publisher market.PublisherID) *wire.Scanner 
 
 // ReadLevels reads an array of arrays that begin with price and size. It is for decoders.
 func (m *Message) ReadLevels(side market.Side) {
-	s := &m.scanner
-	for more := s.FirstElem(); more; {
-		n := len(m.Levels)
-		if n == cap(m.Levels) {
-			m.Levels = append(m.Levels, Level{})
-		} else {
-			m.Levels = m.Levels[:n+1]
-		}
-		l := &m.Levels[n]
-		l.Side, l.Narrowed = side, false
-		more = s.Pair(&l.PriceText, &l.SizeText) // sets both, or there is a fault
-	}
+	m.Levels = m.scanner.Levels(m.Levels, side)
 }
 
 // AddLevel adds a level whose texts the decoder then sets. The pointer is valid until the next call.

@@ -18,26 +18,35 @@ func (d *Decoder) deltaShape(s *wire.Scanner, m *depth.Message) bool {
 	if s.Int(); !s.Literal(`,{"`) {
 		return false
 	}
+	var side market.Side
 	switch {
-	case s.Literal(`a":`):
-		readLevels(s, m, 'a')
-	case s.Literal(`b":`):
-		readLevels(s, m, 'b')
+	case s.Literal(`a":[`):
+		side = market.Ask
+	case s.Literal(`b":[`):
+		side = market.Bid
 	default:
 		return false
 	}
-	if !s.Literal(`,"c":`) {
-		return false
+	for more := true; more; {
+		l := m.AddLevel(side)
+		at, ok := s.Triple(&l.PriceText, &l.SizeText)
+		if m.TsEvent = max(m.TsEvent, at); !ok {
+			return false
+		}
+		s.Literal(`,"r"`) // said again
+		if more = s.Literal(`],`); !more && !s.Literal(`]],"c":`) {
+			return false
+		}
 	}
 	readChecksum(s, m)
 	if !s.Literal(`},"book-`) {
 		return false
 	}
-	if _, ok := s.Until(); !ok || !s.Literal(`,`) {
+	if _, ok := s.Until(); !ok || !s.Literal(`,"`) {
 		return false
 	}
-	pair := s.Text()
-	if !s.Literal(`]`) || !s.Done() {
+	pair, ok := s.Until()
+	if !ok || !s.Literal(`]`) || !s.Done() {
 		return false
 	}
 	m.Kind, m.Instrument = depth.Delta, d.directory.Find(pair)

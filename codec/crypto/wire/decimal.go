@@ -138,7 +138,7 @@ func (s *Scanner) Decimal() (d Decimal) {
 
 // decimal reads the digits of a number.
 func (s *Scanner) decimal(d *Decimal) {
-	if m, decimals, next := number(s.b, s.i); next > 0 {
+	if m, decimals, next := number(s.b, s.i, &s.width[0]); next > 0 {
 		s.i = next
 		d.Mantissa, d.Decimals, d.Zeros = m, uint8(decimals), 0
 		return
@@ -241,74 +241,6 @@ func (s *Scanner) decimalSlow(d *Decimal) {
 	d.Mantissa, d.Decimals, d.Zeros = m, uint8(decimals), uint8(zeros)
 }
 
-// Pair reads an array that begins with a price and a size, as the levels of nearly all venues do, goes
-// over what else is in it, and then does what NextElem does.
-func (s *Scanner) Pair(price, size *Decimal) (more bool) {
-	if s.i < len(s.b) && s.b[s.i] == '[' {
-		s.i++
-	} else if !s.take('[') {
-		return false
-	}
-	return s.PairRest(price, size)
-}
-
-// PairRest is Pair for an array that has been entered.
-func (s *Scanner) PairRest(price, size *Decimal) (more bool) {
-	// The shape that venues send: "1.20","3"],
-	if b, i := s.b, s.i; i < len(b) && b[i] == '"' {
-		m, decimals, next := number(b, i+1)
-		if next == 0 || next+3 >= len(b) || b[next] != '"' || b[next+1] != ',' || b[next+2] != '"' {
-			return s.pairPlain(price, size)
-		}
-		price.Mantissa, price.Decimals, price.Zeros = m, uint8(decimals), 0
-		m, decimals, next = number(b, next+3)
-		if next == 0 || next+2 >= len(b) || b[next] != '"' {
-			return s.pairPlain(price, size)
-		}
-		size.Mantissa, size.Decimals, size.Zeros = m, uint8(decimals), 0
-		s.i = next + 1
-		if b[s.i] != ']' {
-			s.rest()
-			return s.NextElem()
-		}
-		s.i++
-		if b[s.i] == ',' {
-			s.i++
-			return true
-		}
-		return s.NextElem()
-	}
-	return s.pairPlain(price, size)
-}
-
-// pairPlain is PairRest for any array.
-func (s *Scanner) pairPlain(price, size *Decimal) (more bool) {
-	*price = s.Decimal()
-	s.second(size)
-	return s.NextElem()
-}
-
-// second reads the second element of an array, which must be there, and goes over the rest.
-func (s *Scanner) second(size *Decimal) {
-	if !s.NextElem() {
-		s.Fail(market.BadField)
-		return
-	}
-	*size = s.Decimal()
-	s.rest()
-}
-
-// rest goes over the elements that follow.
-func (s *Scanner) rest() {
-	for s.i+1 < len(s.b) && s.b[s.i] == ',' && s.b[s.i+1] == '"' { // as venues write them
-		s.i++
-		s.skipText()
-	}
-	for s.NextElem() {
-		s.Skip()
-	}
-}
-
 // ParseDecimal reads a number from a text of its own. ok is false for all that Scanner.Decimal refuses.
 func ParseDecimal(text string) (d Decimal, ok bool) {
 	var s Scanner
@@ -319,52 +251,6 @@ func ParseDecimal(text string) (d Decimal, ok bool) {
 	d = s.Decimal()
 	s.End()
 	return d, s.Verdict() == market.Applied
-}
-
-// Triple enters an array that begins with a price, a size and a time in seconds, reads these, and reports
-// whether they were there. The caller goes on with NextElem.
-func (s *Scanner) Triple(price, size *Decimal) (at market.Nanos, ok bool) {
-	// The shape that venues send: ["1.20","3","1618678133.365913"
-	if b, i := s.b, s.i; i+2 < len(b) && b[i] == '[' && b[i+1] == '"' {
-		m, decimals, next := number(b, i+2)
-		if next == 0 || next+3 >= len(b) || b[next] != '"' || b[next+1] != ',' || b[next+2] != '"' {
-			return s.triplePlain(price, size)
-		}
-		*price = Decimal{m, uint8(decimals), 0}
-		m, decimals, next = number(b, next+3)
-		if next == 0 || next+3 >= len(b) || b[next] != '"' || b[next+1] != ',' || b[next+2] != '"' {
-			return s.triplePlain(price, size)
-		}
-		*size = Decimal{m, uint8(decimals), 0}
-		m, decimals, next = number(b, next+3)
-		p, ok := Decimal{m, uint8(decimals), 0}.price()
-		if next == 0 || next >= len(b) || b[next] != '"' || !ok {
-			return s.triplePlain(price, size)
-		}
-		s.i = next + 1
-		return market.Nanos(p), true
-	}
-	return s.triplePlain(price, size)
-}
-
-// triplePlain is Triple for any array.
-func (s *Scanner) triplePlain(price, size *Decimal) (at market.Nanos, ok bool) {
-	if !s.FirstElem() {
-		s.Fail(market.BadField)
-		return 0, false
-	}
-	*price = s.Decimal()
-	if !s.NextElem() {
-		s.Fail(market.BadField)
-		return 0, false
-	}
-	*size = s.Decimal()
-	if !s.NextElem() {
-		s.Fail(market.BadField)
-		return 0, false
-	}
-	at = s.Seconds()
-	return at, s.verdict == market.Applied
 }
 
 // OptionalDecimal is Decimal where the empty text stands for no number: it is then 0.

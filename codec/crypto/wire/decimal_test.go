@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,26 +141,60 @@ func TestDecimal(t *testing.T) {
 	}
 }
 
-// Pair has a road of its own for what venues send; the plain one must give the same.
-func TestPair(t *testing.T) {
+// shapes draws arrays of numbers as venues send them, and much that is nearly that.
+func shapes(t *rapid.T) []byte {
+	pieces := rapid.SliceOfN(rapid.SampledFrom([]string{
+		`["1.50","2"],`, `["61737.63000000","0.10000000"],`, `["0.000022880","12345678.5","0","1"],`, `["30261","0","0","12"],`,
+		`["354.15","5","1618678133.365913"],`, `["5","6","1618678133.365913","r"],`, `["7","8","9999999999.365913"],`,
+		`["`, `"`, `","`, `,`, `]`, `"]`, `],`, `[`, ` `, `1`, `0.10`, `{}`, `"x"`, `-`, `null`, `\u0031`, `e5`, `00`,
+	}), 0, 6).Draw(t, "pieces")
+	b := []byte("[" + strings.Join(pieces, "") + rapid.SampledFrom([]string{`["1","2"]]`, "]", `"]`, ""}).Draw(t, "end"))
+	// What is read eight bytes at a time must not look at what is behind.
+	return append(b, rapid.SampledFrom([]string{"", strings.Repeat(" ", 80), ",1234567890"}).Draw(t, "after")...)
+}
+
+// Levels, Pair and Triple have a road of their own for what venues send; the plain one must give the same.
+func TestLevels(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		// Texts of a few pieces, so that arrays of two numbers are frequent and everything else happens.
-		pieces := rapid.SliceOfN(rapid.SampledFrom([]string{
-			`["`, `["1.50","2"`, `"`, `","`, `,`, `]`, `"]`, `[`, ` `, `1`, `0.10`, `{}`, `"x"`, `-`, `null`,
-		}), 0, 8).Draw(t, "pieces")
-		b := []byte(strings.Join(pieces, "") + rapid.SampledFrom([]string{"", "]", `"]`}).Draw(t, "end"))
-		b = append(b, rapid.SampledFrom([]string{"", ",", "]", ", 12345678901234567890", "]                   "}).Draw(t, "after")...)
+		b := shapes(t)
+		var fast, pairs, plain Scanner
+		fast.Reset(b)
+		got := fast.Levels(nil, market.Ask)
+		pairs.Reset(b)
+		var gotPairs []Level
+		for more := pairs.FirstElem(); more; {
+			l := Level{Side: market.Ask}
+			more = pairs.Pair(&l.PriceText, &l.SizeText)
+			gotPairs = append(gotPairs, l)
+		}
+		plain.Reset(b)
+		var want []Level
+		for more := plain.FirstElem(); more; {
+			l := Level{Side: market.Ask}
+			more = plain.take('[') && plain.pairPlain(&l.PriceText, &l.SizeText)
+			want = append(want, l)
+		}
+		ok := plain.Verdict() == market.Applied
+		if (fast.Verdict() == market.Applied) != ok || (pairs.Verdict() == market.Applied) != ok {
+			t.Fatalf("%q: %v and %v, want %v", b, fast.Verdict(), pairs.Verdict(), plain.Verdict())
+		}
+		if ok && (fast.i != plain.i || !slices.Equal(got, want) || pairs.i != plain.i || !slices.Equal(gotPairs, want)) {
+			t.Fatalf("%q: %+v to byte %d, pairs %+v to byte %d, want %+v to byte %d", b, got, fast.i, gotPairs, pairs.i, want, plain.i)
+		}
+	})
+}
+
+func TestTriple(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := shapes(t)[1:]
 		var fast, plain Scanner
 		var got, want [2]Decimal
 		fast.Reset(b)
-		more := fast.Pair(&got[0], &got[1])
+		at, ok := fast.Triple(&got[0], &got[1])
 		plain.Reset(b)
-		wantMore := plain.take('[') && plain.pairPlain(&want[0], &want[1])
-		if (fast.Verdict() == market.Applied) != (plain.Verdict() == market.Applied) {
-			t.Fatalf("%q: %v, want %v", b, fast.Verdict(), plain.Verdict())
-		}
-		if fast.Verdict() == market.Applied && (got != want || fast.i != plain.i || more != wantMore) {
-			t.Fatalf("%q: %v to byte %d, want %v to byte %d", b, got, fast.i, want, plain.i)
+		wantAt, wantOK := plain.triplePlain(&want[0], &want[1])
+		if ok != wantOK || ok && (at != wantAt || got != want || fast.i != plain.i) {
+			t.Fatalf("%q: %d, %v, %t to byte %d, want %d, %v, %t to byte %d", b, at, got, ok, fast.i, wantAt, want, wantOK, plain.i)
 		}
 	})
 }
@@ -190,7 +225,7 @@ func TestEightBytes(t *testing.T) {
 		var d Decimal
 		s.Reset(b)
 		s.decimalPlain(&d)
-		if m, decimals, next := number(b, 0); next > 0 && (s.verdict != market.Applied || d != Decimal{m, uint8(decimals), 0} || s.i != next) {
+		if m, decimals, next := number(b, 0, &s.width[0]); next > 0 && (s.verdict != market.Applied || d != Decimal{m, uint8(decimals), 0} || s.i != next) {
 			t.Fatalf("%q: %d with %d decimals to byte %d, want %+v to %d, %v", b, m, decimals, next, d, s.i, s.verdict)
 		}
 	})
@@ -207,6 +242,23 @@ func TestTime(t *testing.T) {
 		}
 		if got, ok := parseTime([]byte(text)); !ok || int64(got) != want.UnixNano() {
 			t.Fatalf("%s: %d, %t, want %d", text, got, ok, want.UnixNano())
+		}
+		// Times of the day of the one before have a road of their own.
+		same := []byte(text)
+		for i := 11; i < len(same); i++ {
+			if rapid.IntRange(0, 5).Draw(t, "change") == 0 {
+				same[i] = rapid.SampledFrom([]byte("0123456789:.Zx")).Draw(t, "byte")
+			}
+		}
+		wantSame, wantOK := parseTime(same)
+		var s Scanner
+		s.Reset(fmt.Appendf(nil, `["%s","%s"]`, text, same))
+		s.FirstElem()
+		s.Time()
+		s.NextElem()
+		got := s.Time()
+		if ok := s.Verdict() == market.Applied; ok != wantOK || ok && got != wantSame {
+			t.Fatalf("%s after %s: %d, %v, want %d, %t", same, text, got, s.Verdict(), wantSame, wantOK)
 		}
 	})
 	for _, text := range []string{
@@ -269,23 +321,5 @@ func TestScannerDoesNotAllocate(t *testing.T) {
 	read()
 	if n := testing.AllocsPerRun(100, read); n != 0 || s.Verdict() != market.Applied {
 		t.Errorf("%.1f allocations, verdict %v", n, s.Verdict())
-	}
-}
-
-func BenchmarkPair(b *testing.B) {
-	for _, text := range []string{`["61737.63000000","0.10000000"],         `, `["30238.8","2","0","1"],             `, `["0.00016","1"],                   `} {
-		in := []byte(text)
-		b.Run(fmt.Sprint(len(in)), func(b *testing.B) {
-			b.SetBytes(int64(len(in)))
-			var s Scanner
-			var p, q Decimal
-			for b.Loop() {
-				s.Reset(in)
-				s.Pair(&p, &q)
-			}
-			if s.Verdict() != market.Applied {
-				b.Fatal(s.Verdict())
-			}
-		})
 	}
 }

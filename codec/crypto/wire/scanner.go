@@ -18,6 +18,7 @@ type Scanner struct {
 	// unescaped holds texts that had escapes. Views of it stay right when it grows: the old memory is
 	// left alone.
 	unescaped []byte
+	width     [3]int   // of the last numbers before the point: prices and others, sizes, skipped ones
 	day       [11]byte // of the last Time: "2006-01-02T"
 	dayStart  market.Nanos
 }
@@ -86,20 +87,25 @@ func (s *Scanner) Literal(text string) bool {
 // Until returns what is next up to a quotation mark, and goes over that. It is for texts of which Literal
 // has gone over the beginning. ok is false, and nothing is gone over, for texts with escapes.
 func (s *Scanner) Until() (text []byte, ok bool) {
-	i := s.i
-	for i+8 <= len(s.b) {
-		n := plain8(load8(s.b, i))
-		if i += n; n == 8 {
-			continue
+	b, i := s.b, s.i
+	for i+8 <= len(b) {
+		n := plain8(load8(b, i))
+		if i += n; n < 8 {
+			break
 		}
-		if s.b[i] != '"' {
+	}
+	for i < len(b) && b[i] != '"' {
+		if b[i] == '\\' || b[i] < ' ' {
 			return nil, false
 		}
-		text = s.b[s.i:i:i]
-		s.i = i + 1
-		return text, true
+		i++
 	}
-	return nil, false
+	if i == len(b) {
+		return nil, false
+	}
+	text = b[s.i:i:i]
+	s.i = i + 1
+	return text, true
 }
 
 // Done reports whether everything has been read, without a fault.

@@ -112,7 +112,7 @@ func (s *Scanner) skipText() {
 }
 
 func (s *Scanner) skipNumber() {
-	if _, _, next := number(s.b, s.i); next > 0 {
+	if _, _, next := number(s.b, s.i, &s.width[2]); next > 0 {
 		s.i = next
 		return
 	}

@@ -5,10 +5,10 @@ import "tidegate/market"
 // Time reads a time as text, in the form of RFC 3339 with the zone Z and up to nine decimals of the
 // second: "2021-04-17T16:43:37.075687Z".
 func (s *Scanner) Time() market.Nanos {
-	text := s.Text()
-	if t, ok := s.sameDay(text); ok {
+	if t, ok := s.sameDay(); ok {
 		return t
 	}
+	text := s.Text()
 	t, ok := parseTime(text)
 	if !ok {
 		s.Fail(market.BadTime)
@@ -21,19 +21,24 @@ func (s *Scanner) Time() market.Nanos {
 }
 
 // sameDay reads a time of the day of the last one, with six decimals of the second, as venues send it.
-func (s *Scanner) sameDay(b []byte) (t market.Nanos, ok bool) {
-	const form = "2006-01-02T15:04:05.000000Z"
-	if len(b) != len(form) || string(b[:11]) != string(s.day[:]) || b[13] != ':' || b[16] != ':' || b[19] != '.' || b[26] != 'Z' {
+func (s *Scanner) sameDay() (t market.Nanos, ok bool) {
+	const form = `"2006-01-02T15:04:05.000000Z"`
+	if len(s.b)-s.i < len(form) {
 		return 0, false
 	}
-	hours, n1 := digits8(load8(b, 11))
-	minutes, n2 := digits8(load8(b, 14))
-	seconds, n3 := digits8(load8(b, 17))
-	// "075687Z" has seven bytes: one before them is taken, and is no digit but a zero.
-	micros, n4 := digits8(load8(b, 19)&^0xFF | '0')
+	b := s.b[s.i : s.i+len(form)]
+	if b[0] != '"' || string(b[1:12]) != string(s.day[:]) || b[14] != ':' || b[17] != ':' || b[20] != '.' || b[27] != 'Z' || b[28] != '"' {
+		return 0, false
+	}
+	hours, n1 := digits8(load8(b, 12))
+	minutes, n2 := digits8(load8(b, 15))
+	seconds, n3 := digits8(load8(b, 18))
+	// The point before "075687Z" is taken for a zero.
+	micros, n4 := digits8(load8(b, 20)&^0xFF | '0')
 	if n1 != 2 || n2 != 2 || n3 != 2 || n4 != 7 || hours > 23 || minutes > 59 || seconds > 59 {
 		return 0, false
 	}
+	s.i += len(form)
 	return s.dayStart + market.Nanos(hours*3600+minutes*60+seconds)*market.Second + market.Nanos(micros)*market.Microsecond, true
 }
 
