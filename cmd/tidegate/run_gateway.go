@@ -50,6 +50,7 @@ type liveGateway struct {
 	orders       *liveOrders       // nil: the gateway runs no market
 	refs         atomic.Pointer[references]
 	marketData   *marketdata.Publisher // of the market; nil: there is none
+	desk         orderDesk             // of the market, for those who run the gateway
 	started      time.Time
 	loaded       *config.Config // as the file has it: cfg may have a feed more
 
@@ -201,6 +202,10 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	}
 	if g.drain != nil {
 		sources.Postgres = g.drain.report
+	}
+	if g.cfg.Orders.Dir != "" {
+		g.desk.cfg = g.cfg
+		sources.Market = g.desk.market()
 	}
 	g.monitor = admin.NewMonitor(sources)
 	if a := g.cfg.Admin; a.Listen != "" {

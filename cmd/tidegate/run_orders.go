@@ -202,7 +202,11 @@ func (g *liveGateway) openOrders() error {
 	if err := o.follow(g, c.refs); err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}
-	return o.listen(g.cfg, &c)
+	if err := o.listen(g.cfg, &c); err != nil {
+		return err
+	}
+	g.desk.orders.Store(o)
+	return nil
 }
 
 // listen opens the ports.

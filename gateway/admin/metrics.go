@@ -67,6 +67,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.gauge("subscriber_held_bytes", "Bytes that connections of subscribers do not take.", float64(held))
 	}
 	c.latency(ctx, e)
+	c.market(ctx, e)
 	e.gauge("up", "1 if the ingest loop and the subscribers' loops answer.", up)
 }
 

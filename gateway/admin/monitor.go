@@ -86,6 +86,7 @@ type Sources struct {
 	Journal      *journal.Journal // nil: there is none
 	JournalDir   string
 	Postgres     func() PostgresReport // nil: the journal is not drained here
+	Market       *Market               // nil: the gateway runs none
 }
 
 // A Monitor looks at a running gateway. Its methods may be called by any goroutine, but not on the

@@ -133,6 +133,7 @@ var pages = []page{
 	{"/subscribers", "Who is connected, and what they got.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Subscribers(ctx)
 	}},
+	{"/orders", "The gateway's own market: lanes, verdicts, ports. POST /orders/kill with {\"account\": \"alice\", \"on\": true} (no account: all), /orders/state with {\"symbol\": ..., \"state\": \"halted\"}, /orders/adjust with {\"account\", \"asset\", \"amount\", \"reference\"}.", (*Server).market},
 	{"/instruments", "The instruments: ?feed= (a feed's name, or a dataset), &prefix= of the symbol, &limit=100, &offset=0.", (*Server).instruments},
 	{"/latency", "Wire to publish, in percentiles: since the start, and since it was last asked for.", func(s *Server, ctx context.Context, _ *fasthttp.Args) (any, error) {
 		return s.cfg.Monitor.Latency(ctx)
@@ -176,6 +177,10 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 	}
 	if strings.HasPrefix(string(c.Path()), actionPrefix) {
 		s.act(c)
+		return
+	}
+	if strings.HasPrefix(string(c.Path()), marketPrefix) {
+		s.actOnMarket(c)
 		return
 	}
 	if !c.IsGet() && !c.IsHead() {

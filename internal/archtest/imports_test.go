@@ -336,6 +336,7 @@ var owners = []owner{
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "gateway/orders", "how long requests wait in lanes is known where the lanes are"},
 	{"github.com/prometheus/...", "gateway/admin", "metrics are gateway/admin's"},
 	{"github.com/valyala/fasthttp/...", "gateway/admin", "HTTP for those who run the gateway is gateway/admin's"},
+	{"github.com/HdrHistogram/hdrhistogram-go/...", "cmd/tidegate", "how long requests have waited in lanes is added up where it is reported"},
 	{"golang.org/x/sys/unix", "cmd/tidegate", "which processor a thread runs on is the command's to say"},
 }
 
