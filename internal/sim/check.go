@@ -76,7 +76,7 @@ func (c *feedChecker) reached(o *watch, now market.Nanos) (received, published m
 		if now-d.at > staleAfter && d.at > caught || now-d.published > staleAfter && d.published > caught {
 			received = d.event
 		}
-		if caught := max(o.rebuilt, o.epochAt) + staleAfter; now-d.published > staleAfter+raceSlack && d.at > caught+raceSlack {
+		if caught := max(o.rebuilt, o.epochAt) + staleAfter; now-d.published > staleAfter+tickSlack && d.at > caught+raceSlack {
 			published = d.event
 		}
 	}
