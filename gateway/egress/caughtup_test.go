@@ -22,7 +22,7 @@ func TestReplayIsLappedWhileItJoins(t *testing.T) {
 		}
 	}
 	play(1000)
-	for round := range 5 {
+	for round := range 3 {
 		c, laps := b.dial(), 0
 		b.loop.post = func(f func(market.Nanos)) {
 			b.posted = append(b.posted, func(now market.Nanos) {
@@ -112,7 +112,7 @@ func TestLappedSessionIsCaughtUp(t *testing.T) {
 			play(100)
 			for range 3 {
 				w.window = 0
-				play(800)
+				play(500)
 				for range 30 {
 					w.open(500)
 					play(3)

@@ -284,7 +284,7 @@ func TestReadIsWhatWasKept(t *testing.T) {
 // What retention has removed is said, and when history begins.
 func TestAgedOut(t *testing.T) {
 	s := newShelf(t)
-	s.config.RetainBytes = 4 << 20
+	s.config.RetainBytes = 256 << 10 // as files, which are packed
 	s.open(noon, []string{"one"}, dbn.SchemaMBO)
 	s.meet(0, noon, 1, "A")
 	n := 0
