@@ -53,7 +53,7 @@ type burst struct {
 
 // burst gives a journal entries at the usual rate, then ten times faster, then as usual.
 func (m *journalRun) burst(fs vfs.FS) (b burst, err error) {
-	j, dir, err := m.open("burst", fs)
+	j, dir, err := m.open(journal.Config{FS: fs, QueueBytes: m.memory, SpillBytes: m.memory})
 	if err != nil {
 		return b, err
 	}

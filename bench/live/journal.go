@@ -33,7 +33,7 @@ type JournalOptions struct {
 
 // DefaultJournal are the options that published figures are about.
 func DefaultJournal() JournalOptions {
-	return JournalOptions{Rounds: 5, Entries: 4_000_000, Payload: 56, BurstBase: 200_000, Burst: 2 * time.Second}
+	return JournalOptions{Rounds: 9, Entries: 4_000_000, Payload: 56, BurstBase: 200_000, Burst: 2 * time.Second}
 }
 
 // burstFactor is how much faster than usual entries come in a burst; slowFactor is how much faster than usual
@@ -90,7 +90,7 @@ type journalRun struct {
 	root   string
 	result *Result
 	writes journalWrites // of the round before
-	memory int           // of queue, and of spill, in bytes; 0: the journal's default. For tests
+	memory int           // of queue, and of spill, of bursts, in bytes; 0: the journal's default. For tests
 }
 
 // journalWrites is what a journal wrote.
@@ -140,10 +140,10 @@ func (m *journalRun) throughput() error {
 
 // open opens a journal in a directory of its own. Finished segments are left as they are: packing is work that
 // the bare loop does not have.
-func (m *journalRun) open(name string, fs vfs.FS) (*journal.Journal, string, error) {
-	dir := filepath.Join(m.root, name)
-	j, err := journal.Open(journal.Config{Dir: dir, FS: fs, PlainSegments: 1 << 20, ReserveBytes: 1, QueueBytes: m.memory, SpillBytes: m.memory})
-	return j, dir, err
+func (m *journalRun) open(c journal.Config) (*journal.Journal, string, error) {
+	c.Dir, c.PlainSegments, c.ReserveBytes = filepath.Join(m.root, "journal"), 1<<20, 1
+	j, err := journal.Open(c)
+	return j, c.Dir, err
 }
 
 // payloadOf writes the payload of an entry. Any two differ.
@@ -156,7 +156,7 @@ func payloadOf(p []byte, index uint64) {
 
 // fill gives a journal entries as fast as it takes them, and returns how long it took until the last was durable.
 func (m *journalRun) fill() (seconds float64, err error) {
-	j, dir, err := m.open("journal", nil)
+	j, dir, err := m.open(journal.Config{})
 	if err != nil {
 		return 0, err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 type benchJournalCmd struct {
-	Rounds  int           `default:"5" placeholder:"N" help:"How often journal and bare loop are measured, in turn."`
+	Rounds  int           `default:"9" placeholder:"N" help:"How often journal and bare loop are measured, in turn."`
 	Entries int           `default:"4000000" placeholder:"N" help:"Entries of each round."`
 	Payload int           `default:"56" placeholder:"BYTES" help:"Bytes of an entry: 56 is an mbo record, 360 one of mbp-10."`
 	Base    int           `default:"200000" placeholder:"N" help:"Usual entries per second, of which a burst has ten times as many; 0 leaves the bursts out."`
