@@ -181,7 +181,11 @@ func (s *subscribing) records(schema dbn.Schema) (all []byte) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if rec.RType == rtype {
+		if _, ok := rec.TsOut(); rec.RType == rtype && ok {
+			plain := append([]byte(nil), rec.Raw()[:len(rec.Raw())-dbn.TsOutSize]...)
+			plain[0] = byte(len(plain) / 4)
+			all = append(all, plain...)
+		} else if rec.RType == rtype {
 			all = append(all, rec.Raw()...)
 		}
 	}
@@ -205,10 +209,10 @@ func TestE2EHistory(t *testing.T) {
 	a, b, lines := twoPorts(t)
 	dir := filepath.Join(t.TempDir(), "journal")
 	config := configWith(t, lines, func(text string) string {
-		return text + fmt.Sprintf("journal: {dir: %q, schemas: [mbo, trades, tbbo, bbo-1s, definition]}\nring: {chunks: 8, chunk_bytes: 64 KiB}\n", dir)
+		return text + fmt.Sprintf("journal: {dir: %q, schemas: [mbo, mbp-1, tbbo, trades, bbo-1s, definition]}\nring: {chunks: 8, chunk_bytes: 64 KiB}\n", dir)
 	})
 	g := startAt(t, binary, config)
-	all := recordAll(t, g.addr, dbn.SchemaMBO, dbn.SchemaTrades, dbn.SchemaBBO1s)
+	all := recordAll(t, g.addr, dbn.SchemaMBO, dbn.SchemaTrades, dbn.SchemaTBBO, dbn.SchemaBBO1s)
 	v := startVenue(t, binary, venueCmd{Seed: 21, Rate: 1600, Speed: "5x", A: a, B: b})
 	v.passes(12_000)
 
@@ -222,6 +226,7 @@ func TestE2EHistory(t *testing.T) {
 		{dbn.SchemaMBO, 0, startSubscribe(t, binary, g.addr, "-s", "mbo", "--start", "0")},
 		{dbn.SchemaMBO, start, startSubscribe(t, binary, g.addr, "-s", "mbo", "--start", at, "--compress")},
 		{dbn.SchemaTrades, start, startSubscribe(t, binary, g.addr, "-s", "trades", "--start", at)},
+		{dbn.SchemaTBBO, start, startSubscribe(t, binary, g.addr, "-s", "tbbo", "--start", at, "--ts-out")},
 		{dbn.SchemaBBO1s, 0, startSubscribe(t, binary, g.addr, "-s", "bbo-1s", "--start", "24h")},
 	}
 	v.passes(20_000)
@@ -283,7 +288,7 @@ func TestE2EHistory(t *testing.T) {
 	// What is not kept is refused, with the way to change that.
 	g = startAt(t, binary, config)
 	out, err := exec.Command(binary, "subscribe", "-a", g.addr, "-d", market.Simulated.Dataset, "-k", keyOne, "-s", "mbp-10", "--start", "0", "--view", "none").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "schema mbp-10 is not kept in history, but mbo, tbbo, trades, definition, bbo-1s: journal.schemas in the gateway's configuration says which are (code 8)") {
+	if err == nil || !strings.Contains(string(out), "schema mbp-10 is not kept in history, but mbo, mbp-1, tbbo, trades, definition, bbo-1s: journal.schemas in the gateway's configuration says which are (code 8)") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
