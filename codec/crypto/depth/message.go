@@ -76,7 +76,7 @@ type Message struct {
 	Numbered   bool        // First, Last and Prev are set, as far as the venue has them
 	Summed     bool        // Checksum is set
 	Checksum   uint32      // over the book after this message
-	Instrument *Instrument // nil where the message is about none, or about several (Trades)
+	Instrument *Instrument // nil where the message is about none; each of Trades has its own
 	TsEvent    market.Nanos
 	// First and Last are the numbers of the first and the last change that are in the message, Prev is that
 	// of the last change of the message before. What of it there is, and how it is counted, is the

@@ -156,48 +156,62 @@ func shapes(t *rapid.T) []byte {
 
 // Levels, Pair and Triple have a road of their own for what venues send; the plain one must give the same.
 func TestLevels(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		b := shapes(t)
-		var fast, pairs, plain Scanner
-		fast.Reset(b)
-		got := fast.Levels(nil, market.Ask)
-		pairs.Reset(b)
-		var gotPairs []Level
-		for more := pairs.FirstElem(); more; {
-			l := Level{Side: market.Ask}
-			more = pairs.Pair(&l.PriceText, &l.SizeText)
-			gotPairs = append(gotPairs, l)
-		}
-		plain.Reset(b)
-		var want []Level
-		for more := plain.FirstElem(); more; {
-			l := Level{Side: market.Ask}
-			more = plain.take('[') && plain.pairPlain(&l.PriceText, &l.SizeText)
-			want = append(want, l)
-		}
-		ok := plain.Verdict() == market.Applied
-		if (fast.Verdict() == market.Applied) != ok || (pairs.Verdict() == market.Applied) != ok {
-			t.Fatalf("%q: %v and %v, want %v", b, fast.Verdict(), pairs.Verdict(), plain.Verdict())
-		}
-		if ok && (fast.i != plain.i || !slices.Equal(got, want) || pairs.i != plain.i || !slices.Equal(gotPairs, want)) {
-			t.Fatalf("%q: %+v to byte %d, pairs %+v to byte %d, want %+v to byte %d", b, got, fast.i, gotPairs, pairs.i, want, plain.i)
-		}
-	})
+	for _, numbers := range []string{
+		`"01.5","2"`, `"1","007"`, `"1.5","2."`, `"1.","2"`, `".5","2"`, `"1e5","2"`, `"1","2.5e1"`, `"12345678","1.123456789"`, `"","2"`,
+		`"1","2","\u0030","0"`, `"1","2","","0"`, `"1","2","\","0"`, `"1"`, `"-1","2"`, `"123456789012345.5","2"`, `"1","18446744073709551616"`,
+	} {
+		levelsAgree(t, []byte("[["+numbers+"],["+numbers+"]]"+strings.Repeat(" ", 60)))
+	}
+	rapid.Check(t, func(t *rapid.T) { levelsAgree(t, shapes(t)) })
+}
+
+func levelsAgree(t interface{ Fatalf(string, ...any) }, b []byte) {
+	var fast, pairs, plain Scanner
+	fast.Reset(b)
+	got := fast.Levels(nil, market.Ask)
+	pairs.Reset(b)
+	var gotPairs []Level
+	for more := pairs.FirstElem(); more; {
+		l := Level{Side: market.Ask}
+		more = pairs.Pair(&l.PriceText, &l.SizeText)
+		gotPairs = append(gotPairs, l)
+	}
+	plain.Reset(b)
+	var want []Level
+	for more := plain.FirstElem(); more; {
+		l := Level{Side: market.Ask}
+		more = plain.take('[') && plain.pairPlain(&l.PriceText, &l.SizeText)
+		want = append(want, l)
+	}
+	ok := plain.Verdict() == market.Applied
+	if (fast.Verdict() == market.Applied) != ok || (pairs.Verdict() == market.Applied) != ok {
+		t.Fatalf("%q: %v and %v, want %v", b, fast.Verdict(), pairs.Verdict(), plain.Verdict())
+	}
+	if ok && (fast.i != plain.i || !slices.Equal(got, want) || pairs.i != plain.i || !slices.Equal(gotPairs, want)) {
+		t.Fatalf("%q: %+v to byte %d, pairs %+v to byte %d, want %+v to byte %d", b, got, fast.i, gotPairs, pairs.i, want, plain.i)
+	}
 }
 
 func TestTriple(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		b := shapes(t)[1:]
-		var fast, plain Scanner
-		var got, want [2]Decimal
-		fast.Reset(b)
-		at, ok := fast.Triple(&got[0], &got[1])
-		plain.Reset(b)
-		wantAt, wantOK := plain.triplePlain(&want[0], &want[1])
-		if ok != wantOK || ok && (at != wantAt || got != want || fast.i != plain.i) {
-			t.Fatalf("%q: %d, %v, %t to byte %d, want %d, %v, %t to byte %d", b, at, got, ok, fast.i, wantAt, want, wantOK, plain.i)
-		}
-	})
+	for _, numbers := range []string{
+		`"1","2","0123456789.365913"`, `"1","2","9223372037.365913"`, `"1","2","9999999999.365913"`, `"1","2","1618678133.36591x"`,
+		`"1","2","161867813x.365913"`, `"1","2","1618678133,365913"`, `"1","2","1618678133.365913`, `"01","2","1618678133.365913"`,
+	} {
+		tripleAgrees(t, []byte("["+numbers+"]"+strings.Repeat(" ", 80)))
+	}
+	rapid.Check(t, func(t *rapid.T) { tripleAgrees(t, shapes(t)[1:]) })
+}
+
+func tripleAgrees(t interface{ Fatalf(string, ...any) }, b []byte) {
+	var fast, plain Scanner
+	var got, want [2]Decimal
+	fast.Reset(b)
+	at, ok := fast.Triple(&got[0], &got[1])
+	plain.Reset(b)
+	wantAt, wantOK := plain.triplePlain(&want[0], &want[1])
+	if ok != wantOK || ok && (at != wantAt || got != want || fast.i != plain.i) {
+		t.Fatalf("%q: %d, %v, %t to byte %d, want %d, %v, %t to byte %d", b, at, got, ok, fast.i, wantAt, want, wantOK, plain.i)
+	}
 }
 
 // What looks at eight bytes gives what looks at one after the other gives.

@@ -1,0 +1,23 @@
+package bitstamp
+
+import (
+	"testing"
+
+	"tidegate/codec/crypto/depth"
+	"tidegate/codec/crypto/depth/depthtest"
+)
+
+func decoder() *Decoder { return NewDecoder(depthtest.Directory("btcusd", "etheur")) }
+
+func TestGolden(t *testing.T) { depthtest.Run(t, decoder(), golden) }
+
+func FuzzDecode(f *testing.F) {
+	for _, g := range golden {
+		f.Add([]byte(g[1]))
+	}
+	d := decoder()
+	var m depth.Message
+	f.Fuzz(func(t *testing.T, b []byte) {
+		depthtest.Check(t, b, d.Decode(b, &m), &m)
+	})
+}
