@@ -203,7 +203,7 @@ func TestE2EPostgres(t *testing.T) {
 	if code, out := g.exit(); code != exitOK {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	left := g.logged("postgres: not everything is drained, the next start goes on", "level", "WARN", "entries", "1", "next", fmt.Sprint(c.To))
+	left := g.logged("postgres: not everything is drained, the next start goes on", "level", "WARN", "entries", "2", "next", fmt.Sprint(c.To))
 	if left["rows"] != 0.0 {
 		t.Errorf("%v", left)
 	}
