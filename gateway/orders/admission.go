@@ -259,8 +259,8 @@ func (a *admission) decideFor(c *control) {
 			sweeps = append(sweeps, uint32(a.desk.accounts[i].ID))
 		}
 	}
-	c.index = a.index + 1
-	a.controls[c.index] = c
+	c.last = a.index + 1 + uint64(len(sweeps))
+	a.controls[a.index+1] = c
 	a.decide(&c.entry)
 	for _, account := range sweeps {
 		a.decide(&Entry{Kind: EntrySweep, Input: match.Input{Account: account}})
@@ -333,7 +333,7 @@ func (a *admission) hand(index uint64) {
 		return
 	}
 	if c := a.controls[index]; c != nil {
-		done := controlDone{index: a.index}
+		done := controlDone{index: c.last}
 		for i := range a.reports {
 			if r := &a.reports[i]; r.Event.Kind == match.Rejected {
 				done.reason = r.Event.Reason

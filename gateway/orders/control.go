@@ -23,12 +23,12 @@ type controls struct {
 type control struct {
 	entry Entry
 	sweep bool             // after it, the orders of all accounts are canceled
-	index uint64           // of the entry
+	last  uint64           // index of the last entry that it makes
 	done  chan controlDone // has room for one
 }
 
 type controlDone struct {
-	index  uint64 // of the last entry that it made
+	index  uint64 // of the last entry
 	reason match.Reason
 }
 

@@ -50,15 +50,15 @@ type Gate struct {
 	defined  map[market.InstrumentID]*atomic.Pointer[Instrument]
 	messages atomic.Uint64 // ITCH messages that were let out
 
-	log, events  *journal.Journal
-	logID        uint64
-	keep         *journal.Reader // registered: retention of the log leaves what the oldest snapshot needs
-	store        *store
-	eventsBefore uint64 // reports that the events journal has from before the start
-	published    progress
+	log, events *journal.Journal
+	logID       uint64
+	keep        *journal.Reader // registered: retention of the log leaves what the oldest snapshot needs
+	store       *store
+	published   progress
 
 	admission *admission
 	publisher *publisher
+	recorder  *recorder
 	replica   *replica
 	abandon   context.CancelFunc // nobody waits for the disk any longer
 }
@@ -115,6 +115,8 @@ func (g *Gate) Close(ctx context.Context) error {
 		<-l.ended
 	}
 	<-g.publisher.ended
+	close(g.recorder.stop)
+	<-g.recorder.ended
 	g.published.end()
 	g.closed.Store(true)
 	err := errors.Join(g.log.Close(ctx), g.events.Close(ctx))

@@ -67,7 +67,6 @@ func Open(cfg Config) (_ *Gate, err error) {
 	if g.events, err = quiet(journal.Config{Dir: cfg.EventsDir(), CommitEvery: commitEvents}); err != nil {
 		return nil, err
 	}
-	g.eventsBefore = g.events.DurableIndex()
 	reader, err := g.log.NewReader()
 	if err != nil {
 		return nil, err
@@ -97,13 +96,16 @@ func Open(cfg Config) (_ *Gate, err error) {
 		s.stream = g.store.stream(sessionStream(id))
 	}
 
-	g.publisher = newPublisher(ctx, g, g.log, g.events, core.desk.told)
+	g.recorder = newRecorder(ctx, g.log, g.events, core.desk.told)
+	g.publisher = newPublisher(ctx, g, g.log, g.recorder)
+	go g.recorder.run()
+	undo = append(undo, func() error { <-g.recorder.ended; return nil }) // ctx has ended
 	now, err := g.replay(core, reader)
 	if err != nil {
 		return nil, err
 	}
-	if g.eventsBefore > g.publisher.told {
-		return nil, fmt.Errorf("the events journal has %d reports, and the input log makes %d", g.eventsBefore, g.publisher.told)
+	if before := g.recorder.before; before > core.desk.told {
+		return nil, fmt.Errorf("the events journal has %d reports, and the input log makes %d", before, core.desk.told)
 	}
 	g.remember(core)
 	index := g.log.DurableIndex()

@@ -2,28 +2,19 @@ package orders
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tidegate/sinks/journal"
 )
 
-// EventReport is the kind of the entries of the events journal: a Report each, see Report.AppendBinary, in
-// the order in which they were made. Its index is the number of the report among all. Who keeps orders,
-// executions and balances elsewhere follows this journal.
-const EventReport uint8 = 1
-
-// A publisher lets reports out when what they say is durable: into the streams of sessions and accounts, into
-// the events journal, and as ITCH messages. It is the only one who wakes links.
+// A publisher lets reports out when what they say is durable: into the streams of sessions and accounts, to the
+// recorder, and as ITCH messages. It is the only one who wakes links.
 type publisher struct {
 	gate      *Gate
 	in        *ring[Report]
 	log       *journal.Journal
-	events    *journal.Journal
-	told      uint64 // reports so far
-	payload   []byte
+	recorder  *recorder
 	message   []byte
 	touched   []func() // whom to wake; whoever reports go to in turns is there more than once
 	last      uint64   // stream of the last of them
@@ -36,14 +27,8 @@ type publisher struct {
 	ended  chan struct{}
 }
 
-// eventsBehindMax is how many reports may wait to be durable in the events journal. Its queue holds more.
-const eventsBehindMax = 1 << 15
-
-func newPublisher(ctx context.Context, g *Gate, log, events *journal.Journal, told uint64) *publisher {
-	return &publisher{
-		gate: g, log: log, events: events, told: told, ctx: ctx,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
-	}
+func newPublisher(ctx context.Context, g *Gate, log *journal.Journal, r *recorder) *publisher {
+	return &publisher{gate: g, log: log, recorder: r, ctx: ctx, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 func (p *publisher) unpark() {
@@ -133,17 +118,13 @@ func (p *publisher) pass() (n int, more uint64) {
 
 // publish lets a report out. One that was out before a restart is let out again, and changes nothing.
 func (p *publisher) publish(r *Report) {
-	p.told++
 	if r.Number != 0 {
 		p.append(sessionStream(r.To), r, r.Number)
 	}
 	if r.AccountNumber != 0 {
 		p.append(accountStream(AccountID(r.Event.Account)), r, r.AccountNumber)
 	}
-	if p.told > p.events.DurableIndex()+eventsBehindMax {
-		_ = p.events.WaitDurable(p.ctx, p.told-eventsBehindMax) // ctx has ended: nothing is let out any more
-	}
-	p.record(r)
+	p.recorder.hand(r)
 	if r.Message == 0 {
 		return
 	}
@@ -154,18 +135,6 @@ func (p *publisher) publish(r *Report) {
 		p.gate.cfg.MarketData(r.Message+uint64(k), p.message)
 	}
 	p.gate.messages.Store(r.Message + uint64(n) - 1)
-}
-
-// record writes a report into the events journal, if it is not there from before a restart.
-func (p *publisher) record(r *Report) {
-	if p.told <= p.gate.eventsBefore {
-		return
-	}
-	p.payload, _ = r.AppendBinary(p.payload[:0])
-	index, kept := p.events.Append(journal.Header{At: r.Event.Time, Kind: EventReport}, p.payload)
-	if !kept || index != p.told {
-		panic(fmt.Sprintf("orders: the events journal dropped report %d", p.told)) // eventsBehindMax is far less than its queue
-	}
 }
 
 func (p *publisher) append(key uint64, r *Report, number uint64) {
@@ -243,6 +212,3 @@ func (p *progress) wait(ctx context.Context, want uint64) error {
 		return ctx.Err()
 	}
 }
-
-// commitEvents is how often the events journal is synced: what a crash takes of it is made again.
-const commitEvents = 50 * time.Millisecond

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	hdrhistogram "github.com/HdrHistogram/hdrhistogram-go"
 
@@ -28,6 +29,7 @@ type replica struct {
 	mu   sync.RWMutex // core
 	core *Core
 
+	reports  []Report    // nobody's: the publisher has let them out
 	snapshot uint64      // index of the last one
 	writing  atomic.Bool // one is being written
 	written  sync.WaitGroup
@@ -56,36 +58,57 @@ func newReplica(g *Gate, log, events *journal.Journal, reader *journal.Reader, c
 // run follows the log until ctx ends, or the log is closed and read.
 func (r *replica) run(ctx context.Context) {
 	defer close(r.ended)
-	var e Entry
-	var reports []Report
-	for {
-		err := r.reader.Wait(ctx)
-		if err != nil {
-			break
-		}
+	for failures := 0; r.reader.Wait(ctx) == nil; {
 		r.mu.Lock()
-		for range replicaBatch {
-			var je journal.Entry
-			out, err := r.reader.Next(&je)
-			if err == nil && out == journal.Ready {
-				if err = e.Parse(&je); err == nil {
-					reports = r.core.Apply(&e, reports[:0])
-					continue
-				}
+		err := r.follow()
+		r.mu.Unlock()
+		if err == nil {
+			failures = 0
+			if r.core.Index() >= r.snapshot+r.gate.cfg.SnapshotEvery && r.core.Settled() && !r.writing.Load() {
+				r.save()
 			}
-			if err != nil || out == journal.Lost || out == journal.Broken {
-				r.mu.Unlock()
-				r.gate.notify(fmt.Sprintf("orders: the replica cannot go on behind entry %d: %v", r.core.Index(), err), true)
-				return
-			}
+			continue
+		}
+		if failures++; failures == 1 {
+			r.gate.notify(fmt.Sprintf("orders: queries and snapshots are as of entry %d: %v", r.core.Index(), err), true)
+		}
+		if errors.Is(err, errReplica) || failures == replicaTries {
 			break
 		}
-		r.mu.Unlock()
-		if r.core.Index() >= r.snapshot+r.gate.cfg.SnapshotEvery && r.core.Settled() && !r.writing.Load() {
-			r.save()
-		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	r.written.Wait()
+}
+
+// errReplica is wrapped by errors that no second try makes good.
+var errReplica = errors.New("the input log cannot be followed any further")
+
+// replicaTries is how often the log is read that cannot be read.
+const replicaTries = 100
+
+// follow applies what there is, up to so many entries.
+func (r *replica) follow() error {
+	var je journal.Entry
+	var e Entry
+	for range replicaBatch {
+		out, err := r.reader.Next(&je)
+		switch {
+		case err != nil:
+			return err
+		case out == journal.Empty:
+			return nil
+		case out != journal.Ready:
+			return fmt.Errorf("%w: entries behind %d are lost", errReplica, r.core.Index())
+		}
+		if err := e.Parse(&je); err != nil {
+			return fmt.Errorf("%w: %w", errReplica, err)
+		}
+		if e.Index != r.core.Index()+1 {
+			return fmt.Errorf("%w: entry %d follows entry %d", errReplica, e.Index, r.core.Index())
+		}
+		r.reports = r.core.Apply(&e, r.reports[:0])
+	}
+	return nil
 }
 
 // save takes a snapshot, and has it written.
