@@ -21,6 +21,7 @@ KEEP      ?=
 # For how long PostgreSQL is stopped under load.
 CRASHES   ?= 500
 DRAINS    ?= 500
+GATES     ?= 500
 OUTAGE    ?= 60s
 
 # Linters are pinned and run from the module cache; they are no dependency of the module.
@@ -69,9 +70,10 @@ worlds: setup ## ten thousand simulated worlds, or SEEDS=n, with low priority
 	@cd internal/sim && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestWorlds$$' \
 	  -sim.seeds=$(if $(filter file,$(origin SEEDS)),10000,$(SEEDS)) -sim.seed=$(SEED) -sim.fresh=$(FRESH)
 
-crashes: setup ## kill the gateway CRASHES=n and a drainer DRAINS=n times, crash PostgreSQL, stop it for OUTAGE=time
+crashes: setup ## kill the gateway CRASHES=n, a drainer DRAINS=n and a market GATES=n times, crash PostgreSQL, stop it for OUTAGE=time
 	@cd cmd/tidegate && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestCrashes$$' -rounds $(CRASHES) -v
 	@cd sinks/postgres && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestKilled$$' -rounds $(DRAINS) -v
+	@cd gateway/orders && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestKill$$' -rounds $(GATES) -v
 	@cd cmd/tidegate && nice -n 19 $(GO) test -count=1 -timeout 0 -run '^TestE2EPostgres$$' -outage $(OUTAGE) -v
 
 planted: SHELL := bash
