@@ -236,6 +236,17 @@ func TestE2EHistory(t *testing.T) {
 	v.passes(v.truth().Sent + 2000)
 	truth := v.pause()
 	reaches(t, g.url, truth.Sent)
+	eventually(t, "history over HTTP", func() error { // when the last is durable
+		var answer struct {
+			Count    int
+			Complete bool
+		}
+		getJSON(t, g.url+"/history?schema=trades&limit=1000000&start="+at, &answer)
+		if want := len(fromTime(all.of(dbn.SchemaTrades), start)) / dbn.RTypeTrade.Size(dbn.Version); answer.Count != want || !answer.Complete {
+			return fmt.Errorf("%+v, want %d records", answer, want)
+		}
+		return nil
+	})
 	g.signal(syscall.SIGTERM)
 	<-all.done
 	for _, c := range clients {
