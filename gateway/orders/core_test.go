@@ -132,7 +132,7 @@ func list(reports []orders.Report) (s string) {
 
 func TestCoreAgainstPlainTwin(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(100) {
+	for seed := range uint64(60) {
 		engines := 1 + int(seed%3)
 		trial := newTrial(orderstest.Config(engines))
 		g := orderstest.NewGenerator(matchtest.Seeded(seed), engines)
@@ -175,7 +175,7 @@ func TestCoreAgainstPlainTwinShrinking(t *testing.T) {
 
 // A core made of a snapshot goes on exactly as the one that wrote it.
 func TestCoreSnapshot(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(15) {
 		engines := 1 + int(seed%3)
 		cfg := orderstest.Config(engines)
 		core := orders.NewCore(cfg)
