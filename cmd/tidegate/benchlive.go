@@ -18,6 +18,7 @@ type benchLiveCmds struct {
 	Latency benchLatencyCmd `cmd:"" help:"Latency from the wire to subscribers, and ingest, beside a bare relay."`
 	Fanout  benchFanoutCmd  `cmd:"" help:"Deliveries per second to many subscribers beside nats-server, memory, and what a stalled subscriber does to the others."`
 	Journal benchJournalCmd `cmd:"" help:"How fast the journal makes entries durable, beside a bare loop that writes and syncs, and what becomes of bursts."`
+	Orders  benchOrdersCmd  `cmd:"" help:"Order to acknowledgement at a market, by lane, under a surge, with and without journaling."`
 	Compare benchCompareCmd `cmd:"" help:"Compare two results of the same measurement."`
 	Child   benchChildCmd   `cmd:"" hidden:"" help:"A process of a measurement: it takes its role from standard input."`
 }

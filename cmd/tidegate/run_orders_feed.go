@@ -51,8 +51,8 @@ func (g *liveGateway) openMarketData() error {
 	if g.marketData, err = marketdata.New(c); err != nil {
 		return fmt.Errorf("market data: %w", err)
 	}
-	if addr := g.marketData.SoupAddr(); from.Soup.IsValid() {
-		g.log.Info("market data by soupbintcp", "address", addr.String())
+	if from.Soup.IsValid() {
+		g.log.Info("market data by soupbintcp", "address", g.marketData.SoupAddr().String())
 	}
 	if o.Publish {
 		g.cfg = withOwnFeed(g.cfg, g.marketData.SoupAddr(), login)

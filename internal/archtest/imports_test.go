@@ -209,6 +209,10 @@ var layers = []layer{
 		why: "the doubles of foreign clients are written from the protocol, not with our own codec: the two would share their mistakes",
 	},
 	{
+		packages: "bench/surge", only: []string{"market", "codec/ouch50", "codec/soupbintcp", "internal/clock"},
+		why: "who measures a market sees of it what travels on the wire",
+	},
+	{
 		packages: "bench/chaos", only: []string{
 			"market", "bench", "book", "codec/dbn", "codec/lsg", "codec/moldudp64", "gateway", "gateway/admin", "gateway/config",
 			"internal/clock", "internal/lsgclient", "internal/netloop", "internal/venue", "internal/venue/livevenue",
@@ -326,6 +330,7 @@ var owners = []owner{
 	{"github.com/valyala/fasthttp/...", "internal/venue/livevenue", "the control endpoint of the simulated exchange is its own"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench", "how long one operation takes is the bench's to report"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench/live", "latencies are the bench's to report"},
+	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench/surge", "and how long orders took, the surge's"},
 	{"github.com/HdrHistogram/hdrhistogram-go/...", "bench/chaos", "how long a gateway took is the drills' to report"},
 	{"golang.org/x/sys/unix", "bench/chaos", "the relay of the drills sleeps until a packet is due, to a fraction of a millisecond"},
 	{"gonum.org/v1/plot/...", "bench/live", "plots are the bench's"},
