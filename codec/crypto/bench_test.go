@@ -3,6 +3,7 @@ package crypto_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"syscall"
@@ -288,8 +289,8 @@ var contests = []contest{
 	},
 }
 
-// load returns the deltas of a contest and a decoder that knows their instruments.
-func (k *contest) load(t testing.TB) (texts [][]byte, d decoder) {
+// load returns the first deltas of a contest, at most so many, and a decoder that knows their instruments.
+func (k *contest) load(t testing.TB, most int) (texts [][]byte, d decoder) {
 	parse := capture.Parse
 	if k.raw {
 		parse = capture.ParseReceived
@@ -299,6 +300,9 @@ func (k *contest) load(t testing.TB) (texts [][]byte, d decoder) {
 	var p fastjson.Parser
 	var m depth.Message
 	lines(t, k.file, func(b []byte) {
+		if len(texts) == most {
+			return
+		}
 		l, err := parse(slices.Clone(b))
 		if err != nil {
 			t.Fatal(err)
@@ -356,13 +360,13 @@ func ours(m *depth.Message, c *change) {
 // TestDecodersAgree checks that the three decoders of BenchmarkDepth give the same levels.
 func TestDecodersAgree(t *testing.T) {
 	for _, k := range contests {
-		t.Run(k.venue, func(t *testing.T) { k.agree(t) })
+		t.Run(k.venue, func(t *testing.T) { k.agree(t, 1000) })
 	}
 }
 
-func (k *contest) agree(t testing.TB) (texts [][]byte, d decoder) {
+func (k *contest) agree(t testing.TB, most int) (texts [][]byte, d decoder) {
 	t.Helper()
-	texts, d = k.load(t)
+	texts, d = k.load(t, most)
 	var m depth.Message
 	var p fastjson.Parser
 	for _, b := range texts {
@@ -399,10 +403,19 @@ func processorNanos(t testing.TB) int64 {
 }
 
 // BenchmarkDepth decodes the deltas of each venue's recording, from the text to prices and sizes, with our
-// decoder, encoding/json and fastjson, after having checked that they give the same.
+// decoder, encoding/json and fastjson, after having checked that they give the same. Nanoseconds of processor
+// time a message (2 shared cores of a Xeon, go1.26.8, November 2026; 10 others waiting for them):
+//
+//	          tidegate  encoding/json  fastjson
+//	binance       1056          25891      4111
+//	coinbase       115           2287       359
+//	kraken         131           4596       401
+//	okx           1124          25562      3463
+//	bybit          699          11437      2346
+//	bitstamp       213           4738       702
 func BenchmarkDepth(b *testing.B) {
 	for _, k := range contests {
-		texts, d := k.agree(b)
+		texts, d := k.agree(b, math.MaxInt)
 		total := 0
 		for _, text := range texts {
 			total += len(text)

@@ -96,11 +96,11 @@ func (g *gate) receive(text []byte, now market.Nanos) {
 func TestDeltaShapes(t *testing.T) {
 	for _, k := range contests {
 		t.Run(k.venue, func(t *testing.T) {
-			texts, d := k.load(t)
+			texts, d := k.load(t, 200)
 			random := rand.New(rand.NewPCG(1, 2))
 			var fast, plain depth.Message
-			for _, text := range texts[:min(len(texts), 500)] {
-				for i := range 4 {
+			for _, text := range texts {
+				for i := range 6 {
 					b := append([]byte(" "), text...)
 					if i > 0 {
 						at := 1 + random.IntN(len(text))

@@ -9,8 +9,13 @@
 //	case market.Applied:
 //		switch m.Kind {
 //		case depth.Snapshot, depth.Delta:
-//			for o := splicers[m.Instrument.ID].Offer(&m, now); o == depth.Publish; o = splicers[...].Next(&m, now) {
+//			s := splicers[m.Instrument.ID]
+//			o := s.Offer(&m, now)
+//			for ; o == depth.Publish; o = s.Next(&m, now) {
 //				publish(&m)
+//			}
+//			if o == depth.Gap || o == depth.Stale { // the book is wrong, or still not there
+//				request(m.Instrument) // or, where the venue sends snapshots itself, subscribe again
 //			}
 //		case depth.Trades:
 //			publish(&m)
