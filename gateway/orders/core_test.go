@@ -132,7 +132,7 @@ func list(reports []orders.Report) (s string) {
 
 func TestCoreAgainstPlainTwin(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(60) {
+	for seed := range uint64(100) {
 		engines := 1 + int(seed%3)
 		trial := newTrial(orderstest.Config(engines))
 		g := orderstest.NewGenerator(matchtest.Seeded(seed), engines)
