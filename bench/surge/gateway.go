@@ -58,7 +58,7 @@ orders:
   publish: false
   instruments: [{id: 1, symbol: SURGE, tick: 0.01, high_notional: 5000}]
   ouch: {listen: "127.0.0.1:0", limits: {connections_per_address: 10000, connections_per_second: 10000, slow: 1m}}
-  memory: {orders: 4194304, ids: 1048576}
+  memory: {orders: 4194304, ids: 1048576, reports: 16384}
   accounts:
 `, line, durability, o.Loops)
 	users := userNames(o)

@@ -24,9 +24,9 @@ type transport interface {
 }
 
 const (
-	// passBytes is how much is written to a connection at once. A client that does not read costs so much,
-	// and what the kernel keeps.
-	passBytes = 64 << 10
+	// passBytes is how much is written to a connection at once, before others get their turn. A client that does
+	// not read costs so much, and what the kernel keeps.
+	passBytes = 16 << 10
 	// unsentMax is how much may wait that has no number: answers that are not in the gate's streams. A
 	// client that makes more of them than it reads is cut.
 	unsentMax = 256 << 10
