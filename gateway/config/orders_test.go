@@ -188,3 +188,16 @@ func TestMistakesOfOrders(t *testing.T) {
 		}
 	}
 }
+
+// The example is right, and what it says in comments is what it does without them.
+func TestOrdersExample(t *testing.T) {
+	c, err := Load("../../deploy/orders.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ordersDefaults()
+	o := &c.Orders
+	if o.OUCH.Limits != want.OUCH.Limits || o.HTTP.Limits != want.HTTP.Limits || len(o.Sessions) != 2 || len(o.Instruments) != 1 {
+		t.Errorf("%+v", o)
+	}
+}
