@@ -113,6 +113,7 @@ type order struct {
 // A flight is an entry that was decided and is not settled.
 type flight struct {
 	index    uint64
+	time     market.Nanos
 	ticket   Ticket
 	session  uint32 // number; 0 is none
 	order    uint32 // number; 0 is none
@@ -181,7 +182,7 @@ func (d *desk) all() uint64 { return 1<<d.engines - 1 }
 func (d *desk) admit(e *Entry, out *decision) {
 	d.index = e.Index
 	f := d.flights.push()
-	f.index, f.kind, f.ticket = e.Index, e.Kind, e.Ticket
+	f.index, f.time, f.kind, f.ticket = e.Index, e.Time, e.Kind, e.Ticket
 	*out = decision{}
 	switch e.Kind {
 	case EntryRequest:

@@ -71,7 +71,7 @@ func (d *desk) answer(f *flight, kind ReportKind) *Report {
 	s.reports++
 	d.reports = append(d.reports, Report{
 		Kind: kind, PrevPrice: market.UndefPrice, To: s.id, Number: s.reports, Index: f.index, Ticket: f.ticket, Request: f.request, ID: f.recordOf, Echo: f.echo,
-		Event: match.Event{Session: uint32(s.id), Price: market.UndefPrice, Side: market.NoSide},
+		Event: match.Event{Time: f.time, Session: uint32(s.id), Price: market.UndefPrice, Side: market.NoSide},
 	})
 	return &d.reports[len(d.reports)-1]
 }

@@ -40,7 +40,7 @@ func (p *Plain) settle() {
 		mine = append(mine, r)
 	}
 	answer := orders.Report{ID: f.entry.Request.ID, Echo: f.entry.Request.Echo, PrevPrice: market.UndefPrice}
-	answer.Event = match.Event{Price: market.UndefPrice, Side: market.NoSide}
+	answer.Event = match.Event{Time: f.entry.Time, Price: market.UndefPrice, Side: market.NoSide}
 	if f.session != nil {
 		answer.Event.Session = uint32(f.session.ID)
 	}
