@@ -277,6 +277,7 @@ func (k *keeper) retain(l *listing) error {
 	}
 	now := k.j.knobs.now()
 	var held Kept
+	synced := false
 	for n := k.finished(l); n > 0; n-- {
 		s, next := l.segments[0], l.segments[1]
 		due, err := k.due(next, total, now)
@@ -289,6 +290,12 @@ func (k *keeper) retain(l *listing) error {
 		if registered && slow.Next < next.base {
 			held = Kept{HeldBy: slow.Name, HeldBytes: s.bytes}
 			break
+		}
+		if registered && !synced { // a crash must not bring back a position whose entries are gone
+			if err := k.j.fs.SyncDir(c.Dir); err != nil {
+				return err
+			}
+			synced = true
 		}
 		err = removeIfThere(k.j.fs, path.Join(c.Dir, s.stem()+tornExt))
 		if err = errors.Join(err, k.j.removeSegment(s)); err != nil {

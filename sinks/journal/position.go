@@ -173,8 +173,8 @@ func (r *Reader) Register(name string) error {
 	return r.SeekIndex(p.Next)
 }
 
-// Done says that the registered reader needs nothing before an index any more. It is on the disk when Done
-// returns.
+// Done says that the registered reader needs nothing before an index any more. A crash of the machine soon after
+// may bring back the position before; what is needed from there on is kept until this one is on the disk for good.
 func (r *Reader) Done(next uint64) error {
 	if r.name == "" {
 		return errors.New("journal: reader is not registered")
