@@ -28,7 +28,7 @@ OUTAGE    ?= 60s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
-.PHONY: help demo build test setup lint unit race sim soak worlds crashes planted check bench fuzz clean
+.PHONY: help demo build test setup tools lint unit race sim soak worlds crashes planted check bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ demo: build ## run a simulated market through the gateway to a subscriber, cut l
 build: setup ## build bin/tidegate
 	$(GO) build -trimpath -o bin/tidegate ./cmd/tidegate
 
-test: setup lint unit race ## run everything the project is checked with
+test: setup tools lint unit race ## run everything the project is checked with
 
 setup: ## install what is missing (needs root for a C compiler)
 	@command -v $(GO) >/dev/null || { echo "Tidegate needs Go 1.26 or later: install it and put it on PATH" >&2; exit 1; }
@@ -47,6 +47,19 @@ setup: ## install what is missing (needs root for a C compiler)
 	  echo "installing a C compiler for the race detector"; \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq gcc libc6-dev; \
 	  else echo "not root: install gcc and run again" >&2; exit 1; fi; }
+
+tools: ## install what some tests compare with: PostgreSQL, PgBouncer, Wireshark; without one they are skipped
+	@missing=; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
+	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
+	command -v tshark >/dev/null || missing="$$missing tshark"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing$$missing"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null \
+	    || echo "not installed:$$missing; their tests are skipped" >&2; \
+	else echo "not installed:$$missing; their tests are skipped" >&2; fi
 
 lint: ## format, vet and staticcheck
 	@unformatted=$$($(GO) run $(GOFUMPT) -l .); [ -z "$$unformatted" ] || { \
