@@ -43,7 +43,7 @@ func (c *runCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPostgres(&cfg.Postgres); err != nil {
+	if err := errors.Join(checkPostgres(&cfg.Postgres), checkPast(&cfg.Postgres.History)); err != nil {
 		return usageError{fmt.Errorf("configuration: %s: %w", c.Config, err)}
 	}
 	if c.Check {

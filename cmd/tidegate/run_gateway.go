@@ -37,6 +37,7 @@ type liveGateway struct {
 	ring         *bus.Ring
 	keeper       *keeper // nil: no journal
 	drain        *drain  // nil: it is not put into a database
+	archive      *past   // nil: history is that of the journal
 	feeds        []*liveFeed
 	consolidated *stream.Consolidated // of the streams; nil: not wanted
 	loop         *lines.Loop
@@ -170,6 +171,16 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 		}
 	}
 	past := g.openHistory()
+	var archive admin.Archive
+	if past != nil {
+		old, err := openPast(&g.cfg.Postgres.History, past, g.keeper.journal.NewReader)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			g.archive, archive = old, old
+		}
+	}
 	for i, f := range g.cfg.Feeds {
 		st := g.feeds[i].stream
 		egressConfig.Feeds = append(egressConfig.Feeds, egress.Feed{
@@ -203,6 +214,9 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	if g.drain != nil {
 		sources.Postgres = g.drain.report
 	}
+	if g.archive != nil {
+		sources.Archive = g.archive.report
+	}
 	if g.cfg.Orders.Dir != "" {
 		g.desk.cfg = g.cfg
 		sources.Market = g.desk.market()
@@ -210,7 +224,7 @@ func (g *liveGateway) downstream(watched []admin.Feed) (err error) {
 	g.monitor = admin.NewMonitor(sources)
 	if a := g.cfg.Admin; a.Listen != "" {
 		g.admin, err = admin.New(admin.Config{
-			Addr: a.Listen, Token: a.Token, Pprof: a.Pprof, Version: version(), Monitor: g.monitor, History: past, Log: g.log,
+			Addr: a.Listen, Token: a.Token, Pprof: a.Pprof, Version: version(), Monitor: g.monitor, History: past, Archive: archive, Log: g.log,
 		})
 	}
 	return err

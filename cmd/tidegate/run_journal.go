@@ -61,6 +61,9 @@ func openJournal(cfg *config.Journal, ring *bus.Ring, log *slog.Logger) (*keeper
 	return k, nil
 }
 
+// besideName is what the name of a feed ends with under which its tbbo records are kept beside those of mbp-1.
+const besideName = " (tbbo)"
+
 // begin says what the feeds' numbers stand for.
 func (k *keeper) begin(feeds []*liveFeed, at market.Nanos) {
 	if k == nil {
@@ -70,7 +73,7 @@ func (k *keeper) begin(feeds []*liveFeed, at market.Nanos) {
 		e := entry.Feed{Publisher: f.cfg.Publisher.ID, Name: f.cfg.Name}
 		k.append(f.number, entry.KindFeed, at, e.Append(nil))
 		if beside := history.FeedOf(uint8(f.number), dbn.SchemaTBBO, k.schemas); beside != f.number {
-			e.Name += " (tbbo)"
+			e.Name += besideName
 			k.append(beside, entry.KindFeed, at, e.Append(nil))
 		}
 		k.append(f.number, entry.KindRecord, at, history.AppendKept(nil, k.schemas, at))

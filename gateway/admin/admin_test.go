@@ -142,6 +142,7 @@ func newWorld(t *testing.T) *world {
 		Capture:     recorder, CapturePath: "day.pcap",
 		Consolidated: Consolidated{Dataset: "TIDE.CONS", Stream: consolidated},
 		Journal:      kept, JournalDir: "journal",
+		Archive: func() ArchiveReport { return ArchiveReport{Questions: 9, Behind: 8, Lag: 7 * time.Second} },
 		Postgres: func() PostgresReport {
 			return PostgresReport{Breaker: "closed", Next: 7, LagEntries: 2, Lag: 3 * time.Second, RowsPerSecond: 5, Rows: 6, Problem: "x"}
 		},

@@ -37,7 +37,7 @@ const (
 
 // historyPages are answered with a stream, so they are not among pages.
 var historyPages = []page{
-	{path: historyPrefix, about: "What was published: ?schema=trades&start=2026-01-05T14:30:00Z (or 10m: ago, or 0: everything), &symbol=AAPL,MSFT, &end=, &limit=1000, &feed= (a feed's name, or a dataset), &format=json, csv or dbn, or the header Accept. Bars are the schemas ohlcv-1s to ohlcv-1d."},
+	{path: historyPrefix, about: "What was published: ?schema=trades&start=2026-01-05T14:30:00Z (or 10m: ago, or 0: everything), &symbol=AAPL,MSFT, &end=, &limit=1000, &feed= (a feed's name, or a dataset), &format=json, csv or dbn, or the header Accept, &source=journal or database. Bars are the schemas ohlcv-1s to ohlcv-1d."},
 	{path: historyGaps, about: "Messages that were lost for good: ?start=&end=&limit=&feed=&format=json or csv."},
 	{path: historySwitches, about: "When another provider was chosen, and why: likewise."},
 }
@@ -53,12 +53,13 @@ type historyQuestion struct {
 	from    uint64       // index of the journal at which an answer goes on; 0: at start
 	limit   int
 	format  string
+	source  string // sourceJournal, sourceDatabase, or "": whichever has it, first the journal
 }
 
 // A historyAnswer writes one answer.
 type historyAnswer struct {
 	historyQuestion
-	cursor *history.Cursor
+	cursor Rows
 	conn   net.Conn
 	w      *bufio.Writer
 	until  time.Time
@@ -94,6 +95,9 @@ func (s *Server) history(c *fasthttp.RequestCtx) {
 	}
 	if err := s.answerHistory(c, q); err != nil {
 		<-s.histories
+		if errors.Is(err, ErrArchiveBehind) || errors.Is(err, ErrArchiveDown) || errors.Is(err, ErrArchiveSlow) {
+			c.Response.Header.Set("Retry-After", archiveRetry)
+		}
 		refuse(c, statusOf(err), err.Error())
 	}
 }
@@ -106,26 +110,13 @@ func (s *Server) answerHistory(c *fasthttp.RequestCtx, q *historyQuestion) error
 		return problem{fasthttp.StatusBadRequest, err}
 	}
 	a.shape = shape
-	query := history.Query{Feed: q.feed.Name, Kind: q.kind, Start: q.start, End: q.end}
-	if q.kind == entry.KindRecord {
-		query.Wants = []history.Want{{Schema: q.schema, Symbols: q.symbols, Start: q.start, End: q.end, From: q.from}}
-	}
 	ctx, cancel := context.WithDeadline(context.Background(), a.until)
-	if err := s.known(ctx, q); err != nil {
+	source := ""
+	if a.cursor, source, err = s.read(ctx, q); err != nil {
 		cancel()
 		return err
 	}
-	a.cursor, err = s.cfg.History.Read(ctx, query)
-	if err != nil {
-		cancel()
-		switch {
-		case errors.Is(err, history.ErrAgedOut):
-			return problem{fasthttp.StatusGone, err}
-		case errors.Is(err, history.ErrSchema):
-			return problem{fasthttp.StatusNotFound, fmt.Errorf("schema %s is not kept in history: it has %s", q.schema, schemaNames(s.cfg.History.Schemas()))}
-		}
-		return err
-	}
+	c.Response.Header.Set(sourceHeader, source)
 	c.SetContentType(contentType)
 	if c.IsHead() {
 		cancel()
@@ -244,8 +235,8 @@ func (s *Server) asked(c *fasthttp.RequestCtx) (*historyQuestion, error) {
 	}
 	args, now := c.QueryArgs(), time.Now()
 	for key := range args.All() {
-		if !slices.Contains([]string{"feed", "dataset", "symbol", "schema", "start", "end", "from", "limit", "format"}, string(key)) {
-			return bad("%q is not known: want feed, symbol, schema, start, end, limit or format", key)
+		if !slices.Contains([]string{"feed", "dataset", "symbol", "schema", "start", "end", "from", "limit", "format", "source"}, string(key)) {
+			return bad("%q is not known: want feed, symbol, schema, start, end, limit, format or source", key)
 		}
 	}
 	name := string(args.Peek("feed"))
@@ -294,6 +285,15 @@ func (s *Server) asked(c *fasthttp.RequestCtx) (*historyQuestion, error) {
 		if q.from, err = strconv.ParseUint(text, 10, 63); err != nil || q.from == 0 {
 			return bad("from %q: want what an answer gave as next", text)
 		}
+	}
+	switch q.source = string(args.Peek("source")); q.source {
+	case "", sourceJournal:
+	case sourceDatabase:
+		if q.kind == entry.KindRecord && !args.Has("start") {
+			return bad("want &start= also with from: the database finds what it has by time")
+		}
+	default:
+		return bad("source %q: want journal or database", q.source)
 	}
 	q.format, err = formatOf(string(args.Peek("format")), string(c.Request.Header.Peek("Accept")))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -203,9 +204,13 @@ func (s *dbnShape) item(w *bufio.Writer, i *history.Item) error {
 	s.b = s.b[:0]
 	if i.Instrument != 0 && s.told[i.Instrument] != i.Symbol {
 		s.told[i.Instrument] = i.Symbol
-		midnight := i.At - i.At%market.Day
+		at := i.At
+		if t := history.IndexTime(i.Payload); bar(dbn.RType(i.Payload[1])) && t.Defined() {
+			at = t // when bars were received is not known everywhere
+		}
+		midnight := at - at%market.Day
 		m := dbn.SymbolMapping{
-			Header:  dbn.Header{InstrumentID: i.Instrument, TsEvent: i.At},
+			Header:  dbn.Header{InstrumentID: i.Instrument, TsEvent: at},
 			STypeIn: dbn.STypeRawSymbol, SymbolIn: i.Symbol, STypeOut: dbn.STypeRawSymbol, SymbolOut: i.Symbol,
 			Start: midnight, End: midnight + market.Day,
 		}
@@ -213,6 +218,10 @@ func (s *dbnShape) item(w *bufio.Writer, i *history.Item) error {
 	}
 	_, err := w.Write(append(s.b, i.Payload...))
 	return err
+}
+
+func bar(t dbn.RType) bool {
+	return slices.Contains([]dbn.RType{dbn.RTypeOHLCV1s, dbn.RTypeOHLCV1m, dbn.RTypeOHLCV1h, dbn.RTypeOHLCV1d}, t)
 }
 
 func (s *dbnShape) missing(w *bufio.Writer, what string) error {

@@ -39,6 +39,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		c.loop(e, s)
 		c.journal(e)
 		c.postgres(e)
+		c.archive(e)
 	}
 	if st, err := c.monitor.subscribers(ctx); err != nil {
 		up = 0

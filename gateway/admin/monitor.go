@@ -86,6 +86,7 @@ type Sources struct {
 	Journal      *journal.Journal // nil: there is none
 	JournalDir   string
 	Postgres     func() PostgresReport // nil: the journal is not drained here
+	Archive      func() ArchiveReport  // nil: there is none
 	Market       *Market               // nil: the gateway runs none
 }
 
@@ -225,7 +226,7 @@ func (m *Monitor) Feeds(ctx context.Context) (*FeedsReport, error) {
 	}
 	ring := m.src.Ring.Stats()
 	r := &FeedsReport{
-		At: s.at, Ring: RingReport(ring), Capture: m.capture(), Journal: m.journal(), Postgres: m.postgres(), Providers: m.providers(s),
+		At: s.at, Ring: RingReport(ring), Capture: m.capture(), Journal: m.journal(), Postgres: m.postgres(), Archive: m.archive(), Providers: m.providers(s),
 		Loop: LoopReport{
 			Polls: s.loop.Polls, Batches: s.loop.Batches, BatchMax: s.loop.BatchMax,
 			Spins: s.loop.Spins, Parks: s.loop.Parks, Crowded: s.loop.Crowded, Commands: s.loop.Commands,

@@ -29,6 +29,7 @@ type FeedsReport struct {
 	Capture  *CaptureReport  `json:"capture,omitempty"`
 	Journal  *JournalReport  `json:"journal,omitempty"`
 	Postgres *PostgresReport `json:"postgres,omitempty"`
+	Archive  *ArchiveReport  `json:"history_database,omitempty"`
 	// Providers is the choice among the providers of each feed. Feeds has what each of them sends.
 	Providers []ChoiceReport `json:"providers"`
 	// Consolidated is the dataset over all feeds, left out where there is none.

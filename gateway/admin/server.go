@@ -34,6 +34,7 @@ type Config struct {
 	Version string
 	Monitor *Monitor
 	History *history.History // nil: none is kept
+	Archive Archive          // of the same; nil: there is none
 	Log     *slog.Logger     // of what operators do; nil for nobody
 }
 
@@ -166,6 +167,9 @@ type problem struct {
 	status int
 	error
 }
+
+// Unwrap returns the error without its status code.
+func (p problem) Unwrap() error { return p.error }
 
 func (s *Server) handle(c *fasthttp.RequestCtx) {
 	c.Response.Header.Set("Cache-Control", "no-store")

@@ -200,6 +200,7 @@ func Defaults() Config {
 		Postgres: Postgres{
 			ReaderName: "postgres", Keep: []string{"trades", "quotes", "bars"}, Workers: 1, BatchRows: 50_000, BatchWait: 20 * time.Millisecond,
 			Ahead: 2 * time.Hour, RollUpAfter: 10 * time.Minute,
+			History: PostgresHistory{MaxLag: 5 * time.Second},
 		},
 		Admin: Admin{Listen: "127.0.0.1:8080"},
 		Log:   Log{Level: slog.LevelInfo},

@@ -177,6 +177,7 @@ postgres:
   retain: 240h
   hot_space: nvme
   cold_space: disks
+  history: {dsn: "host=r1,r2", max_lag: 2s}
 capture: {file: "rec/{start}.pcap", queue: 1 MiB}
 admin: {listen: ":8081", token: 0123456789abcdef, pprof: true}
 log: {level: debug, format: json}
@@ -278,6 +279,7 @@ log: {level: debug, format: json}
 		Postgres: Postgres{
 			DSN: "host=b password=hidden", ReaderName: "pg-1", Keep: []string{"orders", "records"}, Workers: 2, BatchRows: 1000, BatchWait: 5 * time.Millisecond,
 			SynchronousCommit: "on", Standbys: 1, Ahead: time.Hour, RollUpAfter: time.Minute, Retain: 240 * time.Hour, HotSpace: "nvme", ColdSpace: "disks",
+			History: PostgresHistory{DSN: "host=r1,r2", MaxLag: 2 * time.Second},
 		},
 		Admin: Admin{Listen: ":8081", Token: "0123456789abcdef", Pprof: true},
 		Log:   Log{Level: -4, JSON: true},

@@ -28,6 +28,15 @@ type Postgres struct {
 	Retain      time.Duration // how long after their end days are dropped; 0: never
 	HotSpace    string        // tablespace of minutes and hours; "": the database's
 	ColdSpace   string        // tablespace of days; "": the database's
+
+	History PostgresHistory
+}
+
+// PostgresHistory is where history over HTTP is read, beside the journal: replicas, say. Without a connection string
+// it is the journal alone.
+type PostgresHistory struct {
+	DSN    string        // "" for none. It may have a password in it
+	MaxLag time.Duration // how old what is not there yet may be
 }
 
 // postgresTables are the tables that may be filled or not, and the schemas whose records they have.
@@ -55,33 +64,7 @@ func (r *reader) postgres(p *Postgres, v value) {
 	}
 	commits := []string{"off", "local", "remote_write", "on", "remote_apply"}
 	sources := 0
-	take := func(dsn string, ok bool) {
-		sources++
-		p.DSN = strings.TrimSpace(dsn)
-		if ok && p.DSN == "" {
-			v.mistake("an empty connection string", "one of PostgreSQL, or none of dsn, dsn_file and dsn_env")
-		}
-	}
-	found := v.mapping(
-		field{"dsn", func(v value) {
-			dsn, ok := v.scalar()
-			if !ok {
-				v.mistake("something that is no text", "a connection string of PostgreSQL")
-			}
-			take(dsn, ok)
-		}},
-		field{"dsn_file", func(v value) {
-			b, ok := v.file()
-			take(string(bytes.TrimSpace(b)), ok)
-		}},
-		field{"dsn_env", func(v value) {
-			name, ok := v.scalar()
-			dsn, set := r.env.LookupEnv(name)
-			if !ok || !set {
-				v.mistake(v.describe(), "the name of an environment variable that is set")
-			}
-			take(dsn, ok && set)
-		}},
+	found := v.mapping(append(r.dsn(v, &p.DSN, &sources),
 		field{"reader", parsed(&p.ReaderName, "1 to 64 letters, digits, - and _", parseReaderName)},
 		field{"keep", func(v value) { p.keep(v) }},
 		field{"workers", integer(&p.Workers, 1, postgresWorkersMax)},
@@ -94,13 +77,61 @@ func (r *reader) postgres(p *Postgres, v value) {
 		field{"retain", duration(&p.Retain, 0, 100*365*24*time.Hour)},
 		field{"hot_space", text(&p.HotSpace, 1, identifierMax)},
 		field{"cold_space", text(&p.ColdSpace, 1, identifierMax)},
-	)
-	if sources > 1 {
-		v.mistake(fmt.Sprintf("%d of dsn, dsn_file and dsn_env", sources), "one of them")
-	}
+		field{"history", func(v value) { r.pastIn(&p.History, v) }},
+	)...)
+	oneSource(v, sources)
 	if n, ok := found["standbys"]; ok && p.Standbys > 0 && slices.Contains([]string{"off", "local"}, p.SynchronousCommit) {
 		n.mistake(fmt.Sprintf("%d with synchronous_commit %s", p.Standbys, p.SynchronousCommit), "remote_write, on or remote_apply, which wait for standbys")
 	}
+}
+
+// dsn returns the fields that say how a database is reached, and counts those that are there.
+func (r *reader) dsn(section value, dsn *string, sources *int) []field {
+	take := func(text string, ok bool) {
+		*sources++
+		*dsn = strings.TrimSpace(text)
+		if ok && *dsn == "" {
+			section.mistake("an empty connection string", "one of PostgreSQL, or none of dsn, dsn_file and dsn_env")
+		}
+	}
+	return []field{
+		{"dsn", func(v value) {
+			text, ok := v.scalar()
+			if !ok {
+				v.mistake("something that is no text", "a connection string of PostgreSQL")
+			}
+			take(text, ok)
+		}},
+		{"dsn_file", func(v value) {
+			b, ok := v.file()
+			take(string(bytes.TrimSpace(b)), ok)
+		}},
+		{"dsn_env", func(v value) {
+			name, ok := v.scalar()
+			text, set := r.env.LookupEnv(name)
+			if !ok || !set {
+				v.mistake(v.describe(), "the name of an environment variable that is set")
+			}
+			take(text, ok && set)
+		}},
+	}
+}
+
+func oneSource(v value, sources int) {
+	if sources > 1 {
+		v.mistake(fmt.Sprintf("%d of dsn, dsn_file and dsn_env", sources), "one of them")
+	}
+}
+
+// pastIn reads the section history of postgres.
+func (r *reader) pastIn(p *PostgresHistory, v value) {
+	if _, text := v.scalar(); text {
+		v.mistake("a text", "fields: dsn and max_lag") // it may have a password in it
+		return
+	}
+	sources := 0
+	v.mapping(append(r.dsn(v, &p.DSN, &sources), field{"max_lag", duration(&p.MaxLag, 100*time.Millisecond, 24*time.Hour)})...)
+	oneSource(v, sources)
 }
 
 // keep reads which tables are filled.
@@ -136,6 +167,9 @@ func parseReaderName(s string) (string, error) {
 func (r *reader) postgresFits(c *Config) {
 	if v, ok := r.at["postgres"]; ok && c.Postgres.DSN != "" && c.Journal.Dir == "" {
 		v.mistake("a database and no journal", "a journal.dir: the rows come from there")
+	}
+	if v, ok := r.at["postgres.history"]; ok && c.Postgres.History.DSN != "" && c.Journal.Dir == "" {
+		v.mistake("a database and no journal", "a journal.dir: the rows are of its entries")
 	}
 	keep, ok := r.at["postgres.keep"]
 	if !ok {

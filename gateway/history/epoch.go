@@ -151,3 +151,30 @@ func (h *History) skewOf(r *journal.Reader, s *span, durable uint64) (k skew, er
 	}
 	return k, nil
 }
+
+// Skew returns how much event times were ahead of receive times, and behind them, at most, as far as the journal
+// reaches back, with some slack: what happened in a time was received in that time made longer by these.
+func (h *History) Skew() (ahead, behind market.Nanos, err error) {
+	r, err := h.cfg.Open()
+	if err != nil {
+		return 0, 0, fmt.Errorf("history: %w", err)
+	}
+	defer r.Close()
+	spans, err := h.spans()
+	if err != nil {
+		return 0, 0, err
+	}
+	_, durable, err := r.Bounds()
+	if err != nil {
+		return 0, 0, fmt.Errorf("history: %w", err)
+	}
+	var k skew
+	for i := range spans {
+		of, err := h.skewOf(r, &spans[i], durable)
+		if err != nil {
+			return 0, 0, fmt.Errorf("history: %w", err)
+		}
+		k = k.or(of)
+	}
+	return max(k.ahead, 0) + skewSlack, max(k.behind, 0) + skewSlack, nil
+}

@@ -214,6 +214,11 @@ func (b *batch) addRecord(it *item, kept *tableSet) error {
 		if err = m.Parse(rec); err == nil {
 			b.to(t, m.TsEvent).bar(it, &m)
 		}
+	case dbn.RTypeSymbolMapping:
+		var m dbn.SymbolMapping
+		if err = m.Parse(rec); err == nil {
+			b.to(t, it.At).symbol(it, &m)
+		}
 	case dbn.RTypeDefinition:
 		var m dbn.Definition
 		if err = m.Parse(rec); err == nil {
@@ -238,6 +243,8 @@ func tableOf(t dbn.RType) *table {
 		return bars
 	case dbn.RTypeDefinition:
 		return instruments
+	case dbn.RTypeSymbolMapping:
+		return symbols
 	default:
 		return records
 	}

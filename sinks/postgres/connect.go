@@ -21,6 +21,11 @@ import (
 // a plan that is kept for later has to serve every time span, for which the server looks at every partition
 // there is. Of several hosts the one is taken that can be written to, unless the string says otherwise.
 func parseDSN(dsn string) (*pgx.ConnConfig, error) {
+	return parseDSNFor(dsn, pgconn.ValidateConnectTargetSessionAttrsReadWrite)
+}
+
+// parseDSNFor reads a connection string. Of several hosts one is taken that suits, unless the string says which.
+func parseDSNFor(dsn string, suits pgconn.ValidateConnectFunc) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: connection string: %w", err) // pgx leaves the password out
@@ -28,7 +33,7 @@ func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.StatementCacheCapacity, c.DescriptionCacheCapacity = 0, 0
 	if len(c.Fallbacks) > 0 && c.ValidateConnect == nil {
-		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		c.ValidateConnect = suits
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeoutDefault

@@ -140,7 +140,7 @@ func TestSchema(t *testing.T) {
 	if bare != "" {
 		t.Errorf("without a comment: %s", bare)
 	}
-	if from, to, err := Migrate(t.Context(), dsn); from != 1 || to != 1 || err != nil {
+	if from, to, err := Migrate(t.Context(), dsn); from != 2 || to != 2 || err != nil {
 		t.Errorf("again: %d, %d, %v", from, to, err)
 	}
 }

@@ -353,6 +353,17 @@ func (r *row) feed(it *item, f *entry.Feed) {
 	r.text(f.Name)
 }
 
+func (r *row) symbol(it *item, m *dbn.SymbolMapping) {
+	r.begin(symbols)
+	r.ts(it.At)
+	r.i8(int64(it.Index))
+	r.i8(int64(m.InstrumentID))
+	r.i4(int32(it.epoch))
+	r.i4(int32(it.Feed))
+	r.tail(it)
+	r.text(m.SymbolOut)
+}
+
 func (r *row) unreadable(it *item, why error) {
 	r.begin(unread)
 	r.ts(it.At)

@@ -67,7 +67,7 @@ func TestRefusedAtTheStart(t *testing.T) {
 		{"no rights", func(c *Config) { c.DSN = as("stranger") }, "42501", nil, "permission denied"},
 		{"not the owner", func(c *Config) { c.DSN = as("guest") }, "42501", nil, "permission denied"},
 		{"no schema", func(c *Config) { c.DSN = empty }, "", ErrSchema, "tidegate pg migrate makes it"},
-		{"newer schema", func(c *Config) { c.DSN = newerDSN }, "", ErrSchema, "it has version 99, and this program knows 1"},
+		{"newer schema", func(c *Config) { c.DSN = newerDSN }, "", ErrSchema, "it has version 99, and this program knows 2"},
 		{"no standbys", func(c *Config) { c.Standbys, c.SynchronousCommit = 1, "on" }, "", ErrStandbys, `synchronous_standby_names is "", which waits for 0; 1 wanted`},
 		{"no such tablespace", func(c *Config) { c.Partitions.HotSpace = "nvme" }, "42704", nil, `tablespace "nvme" does not exist`},
 		{"no connection string", func(c *Config) { c.DSN = "port=x" }, "", nil, "port"},

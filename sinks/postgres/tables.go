@@ -49,12 +49,13 @@ var (
 		"numbering:int8 journal:int2 ts_ns:int2 reason:text")
 	switches = newTable("provider_switches", whole, "ts:timestamptz index:int8 since:int8 epoch:int4 feed:int4 journal:int2 ts_ns:int2 was:text became:text reason:text")
 	feeds    = newTable("feeds", whole, "ts:timestamptz index:int8 epoch:int4 feed:int4 publisher:int4 journal:int2 ts_ns:int2 name:text")
+	symbols  = newTable("symbols", whole, "ts:timestamptz index:int8 instrument:int8 epoch:int4 feed:int4 journal:int2 ts_ns:int2 symbol:text")
 	unread   = newTable("unreadable", whole, "ts:timestamptz index:int8 epoch:int4 feed:int4 journal:int2 ts_ns:int2 kind:int2 reason:text payload:bytea")
 
-	tables = []*table{trades, quotes, orders, records, bars, instruments, channelGaps, switches, feeds, unread}
+	tables = []*table{trades, quotes, orders, records, bars, instruments, channelGaps, switches, feeds, symbols, unread}
 )
 
-const tablesMax = 10
+const tablesMax = 11
 
 // A tableSet is some of the tables, by id.
 type tableSet [tablesMax]bool
