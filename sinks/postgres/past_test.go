@@ -293,3 +293,21 @@ func TestPastOfAStandby(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Questions work through PgBouncer in transaction mode, one after the other over the same connections.
+func TestPastThroughPgBouncer(t *testing.T) {
+	t.Parallel()
+	server := pgtest.New(t, pgtest.Unsafe)
+	migrate(t, server.DSN("postgres"))
+	port := startBouncer(t, server)
+	p := newProducer(t, t.TempDir())
+	records, _ := appendPast(p)
+	drain(t, p, testConfig(t, p, server.DSN("postgres")))
+	past := newPast(t, p, fmt.Sprintf("host=127.0.0.1 port=%d user=%s dbname=postgres sslmode=disable", port, pgtest.Superuser))
+	for range 5 {
+		got, err := readPast(t, past, PastQuery{Feed: "sim", Schema: dbn.SchemaTrades, End: market.UndefTime, Limit: 1 << 20})
+		if err != nil || !slices.Equal(got, records[dbn.RTypeTrade]) {
+			t.Fatalf("%d rows, want %d: %v", len(got), len(records[dbn.RTypeTrade]), err)
+		}
+	}
+}
