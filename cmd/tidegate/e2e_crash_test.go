@@ -207,7 +207,7 @@ func (w *crashes) check(epoch uint64, received [][]byte, durable uint64) {
 	w.t.Helper()
 	conn := connected(w.t, w.dsn)
 	defer conn.Close(w.t.Context())
-	tables := append(postgres.Optional(), "instruments", "channel_gaps", "provider_switches", "feeds", "unreadable")
+	tables := append(postgres.Optional(), "instruments", "symbols", "channel_gaps", "provider_switches", "feeds", "unreadable")
 	var rows, indexes, first, last, position int64
 	if err := conn.QueryRow(w.t.Context(), "SELECT count(*), count(DISTINCT index), coalesce(min(index), 1), coalesce(max(index), 0), "+
 		"(SELECT coalesce(min(next), 1) FROM tidegate.positions) FROM (SELECT index FROM tidegate."+
