@@ -206,6 +206,12 @@ func TestRunsFailOnWrongResults(t *testing.T) {
 	if _, err := RunDecode(context.Background(), Options{Path: path, Runs: 1}); err == nil {
 		t.Error("a file that ends inside a message: no error")
 	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := RunBook(context.Background(), Options{Path: path, Runs: 1}); err == nil {
+		t.Error("an empty file: no error")
+	}
 }
 
 func TestRunDecode(t *testing.T) {

@@ -68,6 +68,9 @@ func run(ctx context.Context, o Options, p processor, r *Report) error {
 		}
 		r.Runs = append(r.Runs, one.Run)
 		messages, hash := p.result()
+		if messages == 0 {
+			return fmt.Errorf("%s: %s: no messages in it", r.Name, o.Path)
+		}
 		r.Messages, r.Bytes, r.Hash = messages, one.bytes, fmt.Sprintf("%016x", hash)
 		if i == 0 {
 			first = hash

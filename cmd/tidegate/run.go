@@ -68,7 +68,7 @@ func (c *runCmd) check(cfg *config.Config, con *console) error {
 	if err := lines.CheckSpinners(threads.Spinners()); err != nil {
 		return err
 	}
-	fmt.Fprintf(con.Out, "%s is right: %d feeds, %d keys\n", c.Config, len(cfg.Feeds), len(cfg.Subscribers.Keys))
+	fmt.Fprintf(con.Out, "%s is right: feeds: %d, keys: %d\n", c.Config, len(cfg.Feeds), len(cfg.Subscribers.Keys))
 	return nil
 }
 

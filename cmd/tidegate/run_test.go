@@ -673,7 +673,7 @@ func TestRunSmallReceiveBuffer(t *testing.T) {
 
 func TestRunCheck(t *testing.T) {
 	s := newSite(t)
-	if got, want := mustRun(t, "run", "-c", s.config, "--check"), s.config+" is right: 1 feeds, 1 keys\n"; got != want {
+	if got, want := mustRun(t, "run", "-c", s.config, "--check"), s.config+" is right: feeds: 1, keys: 1\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	code, _, stderr := tidegate(t, "run", "--check", "-c", filepath.Join(s.dir, "gone.yaml"))

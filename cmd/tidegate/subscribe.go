@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -66,6 +67,10 @@ func (c *subscribeCmd) Run(ctx context.Context, con *console) error {
 	}
 	if c.Snapshot && schema != dbn.SchemaMBO {
 		return usageError{fmt.Errorf("--snapshot: schema %s has none, only mbo has", schema)}
+	}
+	switch ext := filepath.Ext(c.Out); ext {
+	case ".csv", ".json", ".jsonl", ".parquet", ".txt":
+		return usageError{fmt.Errorf("--out %s: what is written is DBN, not %s: want a name like x.dbn, x.dbn.zst or x.dbn.gz", c.Out, ext[1:])}
 	}
 	now := time.Now()
 	start, err := startOf(c.Start, now)

@@ -172,3 +172,12 @@ func TestSubscribeShowsRecords(t *testing.T) {
 	}
 	wantContains(t, "replay of the file", mustRun(t, "replay", "-q", file), "4")
 }
+
+// TestSubscribeOutName: what is written is DBN, whatever a name promises.
+func TestSubscribeOutName(t *testing.T) {
+	var out, said strings.Builder
+	args := []string{"subscribe", "-d", "XSIM.ITCH", "-k", strings.Repeat("k", 32), "--out", filepath.Join(t.TempDir(), "x.csv")}
+	if code := run(t.Context(), args, &console{Out: &out, Err: &said}); code != exitUsage || !strings.Contains(said.String(), "x.dbn") {
+		t.Errorf("exit %d, %q", code, said.String())
+	}
+}
