@@ -16,6 +16,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 
 	"tidegate/internal/clock"
+	"tidegate/internal/tlsport"
 	"tidegate/market"
 )
 
@@ -114,12 +115,12 @@ func (e *engine) stop(ctx context.Context) error {
 // OnOpen begins a session.
 func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	now := clock.Now()
-	secure, _ := c.Context().(*tlsConn) // admitted by its port
+	secure, _ := c.Context().(*tlsport.Guest) // admitted by its port
 	k := &socket{conn: c, secure: secure}
 	c.SetContext(k)
 	who := peer{tls: secure != nil}
 	if secure != nil {
-		who.addr, who.turnedAway = secure.addr, secure.turnedAway
+		who.addr, who.turnedAway = secure.Client, turnedAway(secure)
 	} else {
 		// Not by the engine's own option: with it the engine forgets why it cannot listen.
 		_ = c.SetKeepAlivePeriod(keepAlive) // without it sessions still end by what they do not read
@@ -178,7 +179,7 @@ func (e *engine) OnClose(c gnet.Conn, err error) gnet.Action {
 		k.loop.loop.closed(k.session, closeReasonOfError(err), clock.Now())
 	}
 	if k.secure != nil {
-		k.secure.abort()
+		k.secure.Cut()
 	}
 	return gnet.None
 }
@@ -186,7 +187,7 @@ func (e *engine) OnClose(c gnet.Conn, err error) gnet.Action {
 // A socket is a connection of the engine as a transport. Its loop's owner owns it.
 type socket struct {
 	conn    gnet.Conn
-	secure  *tlsConn // nil in clear
+	secure  *tlsport.Guest // nil in clear
 	loop    *engineLoop
 	session *session // nil if the connection was refused
 

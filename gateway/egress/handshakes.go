@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"tidegate/internal/tlsport"
 )
 
 // A handshakeFault is why a TLS handshake failed.
@@ -25,13 +27,11 @@ const (
 
 var handshakeNames = [handshakeFaults]string{"failed", "not_tls", "closed", "timeout", "rejected", "too_many"}
 
-var errTooManyHandshakes = errors.New("too many handshakes are under way")
-
 // handshakeFaultOf tells what kind of failure an error of a handshake is.
 func handshakeFaultOf(err error) handshakeFault {
 	var remote *net.OpError
 	switch {
-	case errors.Is(err, errTooManyHandshakes):
+	case errors.Is(err, tlsport.ErrTooMany):
 		return handshakeTooMany
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return handshakeNotTLS

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"tidegate/internal/clock"
+	"tidegate/internal/tlsport"
 	"tidegate/market"
 )
 
@@ -23,8 +24,8 @@ type Server struct {
 	stopped    bool                    // there will be no more loops
 	handshakes [handshakeFaults]uint64 // that failed
 
-	engine *engine  // nil before Start
-	tls    *tlsPort // nil without
+	engine *engine       // nil before Start
+	tls    *tlsport.Port // nil without
 }
 
 // New returns a server that does nothing yet.
@@ -49,7 +50,7 @@ func (s *Server) Start() error {
 	if s.cfg.TLSAddr == "" {
 		return nil
 	}
-	if s.tls, err = startTLS(s); err != nil {
+	if s.tls, err = s.listenTLS(); err != nil {
 		return fmt.Errorf("egress: %w", errors.Join(err, e.stop(context.Background())))
 	}
 	return nil
@@ -63,7 +64,7 @@ func (s *Server) TLSAddr() net.Addr {
 	if s.tls == nil {
 		return nil
 	}
-	return s.tls.listener.Addr()
+	return s.tls.Addr()
 }
 
 // Stop refuses new connections, gives sessions what was published so far, tells them the reason and
@@ -72,11 +73,11 @@ func (s *Server) TLSAddr() net.Addr {
 func (s *Server) Stop(ctx context.Context, reason string) error {
 	s.admission.stop()
 	if s.tls != nil {
-		s.tls.stopAccepting()
+		s.tls.StopAccepting()
 	}
 	err := s.drain(ctx, reason)
 	if s.tls != nil {
-		s.tls.close()
+		s.tls.Close()
 	}
 	if stopErr := s.engine.stop(context.WithoutCancel(ctx)); stopErr != nil {
 		err = errors.Join(err, stopErr)

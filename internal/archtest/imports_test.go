@@ -100,7 +100,7 @@ var layers = []layer{
 		why: "a breaker is told what is seen of its subject: it does not look itself",
 	},
 	{
-		packages: "gateway/egress", only: []string{"market", "codec/dbn", "codec/lsg", "gateway/history", "gateway/stream", "internal/bus", "internal/clock"},
+		packages: "gateway/egress", only: []string{"market", "codec/dbn", "codec/lsg", "gateway/history", "gateway/stream", "internal/bus", "internal/clock", "internal/tlsport"},
 		why: "egress serves what is in the ring: it knows neither lines nor pipelines, and asks a feed for snapshots through its stream",
 	},
 	{

@@ -3,7 +3,7 @@
 //
 //	port, err := tlsport.Listen(tlsport.Config{
 //		Addr: ":26443", TLS: config, HandshakeMax: 10 * time.Second, HandshakesMax: 64,
-//		Admit: admission.connect, Serve: engine.register, Failed: admission.disconnect,
+//		Admit: admission.connect, Serve: engine.register, Failed: admission.disconnect, NoAccept: log,
 //	})
 //	...
 //	port.StopAccepting()
@@ -34,16 +34,28 @@ type Config struct {
 	TLS           *tls.Config
 	HandshakeMax  time.Duration // how long a handshake may take
 	HandshakesMax int           // how many may be under way; who comes then is closed
-	// Admit decides on a connection before its handshake. One that is refused is closed at once, and
-	// nothing more is called for it.
-	Admit func(client netip.AddrPort) error
+	// Admit decides on a connection before its handshake, and may note something about it. One that is
+	// refused is closed at once, and nothing more is called for it.
+	Admit func(client netip.AddrPort) (note any, err error)
 	// Serve takes the local end of a connection, whose bytes are in clear, and owns it if it returns nil.
-	// When it has closed it, it calls cut: a client that does not read would keep what is under way to it.
+	// When it has closed it, it cuts the guest: a client that does not read would keep what is under way to it.
 	// To have the client get everything first, shut down the writing side and wait for the other one.
-	Serve func(local net.Conn, client netip.AddrPort, cut func()) error
+	Serve func(local net.Conn, g *Guest) error
 	// Failed is told of a connection that was admitted and that Serve did not get, or did not take.
-	Failed func(client netip.AddrPort, err error)
+	Failed func(g *Guest, err error)
+	// NoAccept is told that a connection could not be accepted: the process has no descriptor left, mostly.
+	NoAccept func(err error)
 }
+
+// A Guest is a client's connection that was admitted.
+type Guest struct {
+	Client netip.AddrPort
+	Note   any // what Admit noted
+	raw    net.Conn
+}
+
+// Cut closes the client's connection as it is. Any goroutine may call it, more than once.
+func (g *Guest) Cut() { _ = g.raw.Close() } // what was not sent is lost anyway
 
 // ErrTooMany is what Failed is told when HandshakesMax handshakes are under way.
 var ErrTooMany = errors.New("tlsport: too many handshakes are under way")
@@ -56,7 +68,7 @@ type Port struct {
 	running  sync.WaitGroup
 
 	mu       sync.Mutex // of the rest
-	conns    map[net.Conn]struct{}
+	guests   map[*Guest]struct{}
 	stopping bool
 }
 
@@ -67,7 +79,7 @@ func Listen(cfg Config) (*Port, error) {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	p := &Port{
-		cfg: cfg, listener: l, slots: make(chan struct{}, cfg.HandshakesMax), conns: make(map[net.Conn]struct{}),
+		cfg: cfg, listener: l, slots: make(chan struct{}, cfg.HandshakesMax), guests: make(map[*Guest]struct{}),
 	}
 	p.running.Go(p.accept)
 	return p, nil
@@ -83,21 +95,22 @@ func (p *Port) accept() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // the process has no descriptor left, mostly
+		if err != nil {
+			p.cfg.NoAccept(err)
 			time.Sleep(acceptPause)
 			continue
 		}
-		client := addrPort(raw.RemoteAddr())
-		if p.cfg.Admit(client) != nil {
-			_ = raw.Close()
+		g := &Guest{Client: addrPort(raw.RemoteAddr()), raw: raw}
+		if g.Note, err = p.cfg.Admit(g.Client); err != nil {
+			g.Cut()
 			continue
 		}
-		if !p.enter(raw) {
-			_ = raw.Close()
-			p.cfg.Failed(client, ErrTooMany)
+		if !p.enter(g) {
+			g.Cut()
+			p.cfg.Failed(g, ErrTooMany)
 			continue
 		}
-		p.running.Go(func() { p.serve(raw, client) })
+		p.running.Go(func() { p.serve(g) })
 	}
 }
 
@@ -113,7 +126,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 // enter admits a connection to its handshake, if there is a slot.
-func (p *Port) enter(raw net.Conn) bool {
+func (p *Port) enter(g *Guest) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopping {
@@ -121,7 +134,7 @@ func (p *Port) enter(raw net.Conn) bool {
 	}
 	select {
 	case p.slots <- struct{}{}:
-		p.conns[raw] = struct{}{}
+		p.guests[g] = struct{}{}
 		return true
 	default:
 		return false
@@ -129,22 +142,22 @@ func (p *Port) enter(raw net.Conn) bool {
 }
 
 // serve runs until the connection is closed.
-func (p *Port) serve(raw net.Conn, client netip.AddrPort) {
+func (p *Port) serve(g *Guest) {
 	defer func() {
-		_ = raw.Close()
+		g.Cut()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.conns, raw)
+		delete(p.guests, g)
 	}()
-	t := tls.Server(raw, p.cfg.TLS)
+	t := tls.Server(g.raw, p.cfg.TLS)
 	err := p.handshake(t)
 	<-p.slots
 	var ours *net.UnixConn
 	if err == nil {
-		ours, err = p.handOver(client, func() { _ = raw.Close() })
+		ours, err = p.handOver(g)
 	}
 	if err != nil {
-		p.cfg.Failed(client, err)
+		p.cfg.Failed(g, err)
 		return
 	}
 	done := make(chan struct{})
@@ -152,7 +165,7 @@ func (p *Port) serve(raw net.Conn, client netip.AddrPort) {
 		defer close(done)
 		_, _ = io.Copy(t, ours) // whichever side failed is closed by now
 		_ = t.CloseWrite()
-		_ = raw.SetReadDeadline(time.Now().Add(lingerMax))
+		_ = g.raw.SetReadDeadline(time.Now().Add(lingerMax))
 	}()
 	_, _ = io.Copy(ours, t)
 	_ = ours.CloseWrite()
@@ -170,7 +183,7 @@ func (p *Port) handshake(t *tls.Conn) error {
 }
 
 // handOver makes the local pair, and gives one end away.
-func (p *Port) handOver(client netip.AddrPort, cut func()) (*net.UnixConn, error) {
+func (p *Port) handOver(g *Guest) (*net.UnixConn, error) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("local socket pair: %w", err)
@@ -183,7 +196,7 @@ func (p *Port) handOver(client netip.AddrPort, cut func()) (*net.UnixConn, error
 	if err != nil {
 		return nil, errors.Join(err, ours.Close())
 	}
-	if err := p.cfg.Serve(theirs, client, cut); err != nil {
+	if err := p.cfg.Serve(theirs, g); err != nil {
 		return nil, errors.Join(err, ours.Close(), theirs.Close())
 	}
 	return ours.(*net.UnixConn), nil
@@ -207,8 +220,8 @@ func (p *Port) StopAccepting() {
 func (p *Port) Close() {
 	p.StopAccepting()
 	p.mu.Lock()
-	for raw := range p.conns {
-		_ = raw.Close()
+	for g := range p.guests {
+		g.Cut()
 	}
 	p.mu.Unlock()
 	p.running.Wait()

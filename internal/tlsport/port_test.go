@@ -47,12 +47,16 @@ func listen(t *testing.T, change func(*Config)) (*Port, chan served, chan error)
 	cfg := Config{
 		Addr: "127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}},
 		HandshakeMax: patience, HandshakesMax: 2,
-		Admit: func(netip.AddrPort) error { return nil },
-		Serve: func(local net.Conn, _ netip.AddrPort, cut func()) error {
-			conns <- served{local, cut}
+		Admit: func(netip.AddrPort) (any, error) { return "noted", nil },
+		Serve: func(local net.Conn, g *Guest) error {
+			if g.Note != "noted" {
+				t.Errorf("note %v", g.Note)
+			}
+			conns <- served{local, g.Cut}
 			return nil
 		},
-		Failed: func(_ netip.AddrPort, err error) { failed <- err },
+		Failed:   func(_ *Guest, err error) { failed <- err },
+		NoAccept: func(err error) { t.Error(err) },
 	}
 	if change != nil {
 		change(&cfg)
@@ -127,7 +131,7 @@ func TestCut(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	refused := errors.New("no")
-	p, conns, failed := listen(t, func(c *Config) { c.Admit = func(netip.AddrPort) error { return refused } })
+	p, conns, failed := listen(t, func(c *Config) { c.Admit = func(netip.AddrPort) (any, error) { return nil, refused } })
 	c, err := net.Dial("tcp", p.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 
 	"tidegate/internal/clock"
+	"tidegate/internal/tlsport"
 	"tidegate/market"
 )
 
@@ -110,19 +111,13 @@ func listenAddr(g gnet.Engine) (net.Addr, error) {
 }
 
 // register gives the engine the local end of a TLS connection.
-func (e *engine) register(local net.Conn, client netip.AddrPort, cut func()) error {
-	ctx := gnet.NewContext(gnet.NewNetConnContext(context.Background(), local), &secured{client: client, cut: cut})
+func (e *engine) register(local net.Conn, g *tlsport.Guest) error {
+	ctx := gnet.NewContext(gnet.NewNetConnContext(context.Background(), local), g)
 	result, err := e.gnet.Register(ctx)
 	if err != nil {
 		return err
 	}
 	return (<-result).Err
-}
-
-// secured is a connection that comes by TLS, and was admitted by its port.
-type secured struct {
-	client netip.AddrPort
-	cut    func()
 }
 
 // stop ends the engine and its loops. Connections that are left are closed as they are.
@@ -141,11 +136,11 @@ func (e *engine) stop(loops []*loop) error {
 // OnOpen begins a connection.
 func (e *engine) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	now := clock.Now()
-	secure, _ := c.Context().(*secured)
+	secure, _ := c.Context().(*tlsport.Guest) // admitted by its port
 	k := &socket{conn: c, secure: secure}
 	c.SetContext(k)
 	if secure != nil {
-		k.client = secure.client
+		k.client = secure.Client
 	} else {
 		k.client = addrPort(c.RemoteAddr())
 		_ = c.SetKeepAlivePeriod(keepAlive) // without it connections still end by their heartbeats
@@ -193,7 +188,7 @@ func (e *engine) OnClose(c gnet.Conn, err error) gnet.Action {
 		k.loop.closed(k.session, closeOf(err), clock.Now())
 	}
 	if k.secure != nil {
-		k.secure.cut()
+		k.secure.Cut()
 	}
 	return gnet.None
 }
@@ -201,7 +196,7 @@ func (e *engine) OnClose(c gnet.Conn, err error) gnet.Action {
 // A socket is a connection of the engine as a transport. Its loop owns it.
 type socket struct {
 	conn    gnet.Conn
-	secure  *secured // nil in clear
+	secure  *tlsport.Guest // nil in clear
 	client  netip.AddrPort
 	loop    *loop
 	session *connection // nil if it was refused

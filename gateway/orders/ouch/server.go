@@ -113,12 +113,14 @@ func (s *Server) Start() error {
 	}
 	s.tls, err = tlsport.Listen(tlsport.Config{
 		Addr: s.cfg.TLSAddr, TLS: s.cfg.TLS, HandshakeMax: s.cfg.Limits.Login, HandshakesMax: handshakesMax,
-		Admit: s.admit, Serve: e.register,
-		Failed: func(client netip.AddrPort, err error) {
-			s.door.Failed(client.Addr(), clock.Now())
-			s.door.Leave(client.Addr())
-			s.cfg.Log.Debug("ouch: tls handshake failed", "address", client, "error", err)
+		Admit: func(client netip.AddrPort) (any, error) { return nil, s.admit(client) },
+		Serve: e.register,
+		Failed: func(g *tlsport.Guest, err error) {
+			s.door.Failed(g.Client.Addr(), clock.Now())
+			s.door.Leave(g.Client.Addr())
+			s.cfg.Log.Debug("ouch: tls handshake failed", "address", g.Client, "error", err)
 		},
+		NoAccept: func(err error) { s.cfg.Log.Error("ouch: tls: accept", "error", err) },
 	})
 	if err != nil {
 		close(s.stopping)
