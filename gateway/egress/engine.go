@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -39,11 +40,13 @@ type engine struct {
 	addr   net.Addr
 	gnet   gnet.Engine
 	booted chan error
-	ended  chan error // the engine's last word
+	ready  chan struct{} // closed when all its loops are there
+	once   sync.Once     // of ready
+	ended  chan error    // the engine's last word
 }
 
 func startEngine(s *Server) (*engine, error) {
-	e := &engine{server: s, booted: make(chan error, 1), ended: make(chan error, 1)}
+	e := &engine{server: s, booted: make(chan error, 1), ready: make(chan struct{}), ended: make(chan error, 1)}
 	go func() { // ends with the engine: see stop
 		err := gnet.Run(e, "tcp://"+s.cfg.Addr,
 			gnet.WithNumEventLoop(s.cfg.Loops),
@@ -52,6 +55,7 @@ func startEngine(s *Server) (*engine, error) {
 			gnet.WithTCPNoDelay(gnet.TCPNoDelay),
 			gnet.WithSocketSendBuffer(s.cfg.SendBufferBytes),
 			gnet.WithReuseAddr(true),
+			gnet.WithTicker(true),
 			gnet.WithLogger(engineLog{s.cfg.Log}),
 		)
 		e.ended <- err
@@ -63,7 +67,18 @@ func startEngine(s *Server) (*engine, error) {
 	if err := <-e.booted; err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
 	}
-	return e, nil
+	select { // it says that it has booted before its loops are there, which register would find missing
+	case <-e.ready:
+		return e, nil
+	case err := <-e.ended:
+		return nil, fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
+	}
+}
+
+// OnTick is called when all loops are there, and then no more for as long as can be said.
+func (e *engine) OnTick() (delay time.Duration, action gnet.Action) {
+	e.once.Do(func() { close(e.ready) })
+	return time.Duration(math.MaxInt64), gnet.None
 }
 
 // OnBoot finds out which port the engine listens on.
